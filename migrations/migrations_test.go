@@ -1,0 +1,196 @@
+package migrations_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"waybill/internal/devpg/pgtest"
+	"waybill/migrations"
+)
+
+func TestUpIsIdempotent(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	pool := pgtest.Blank(t).Pool(t)
+
+	require.NoError(t, migrations.Up(ctx, pool))
+	before := schemaOf(t, pool)
+	install := one[string](t, pool, "SELECT id FROM waybill.install")
+	require.NoError(t, migrations.Up(ctx, pool))
+
+	require.Empty(t, difference(before, schemaOf(t, pool)))
+	require.Equal(t, install, one[string](t, pool, "SELECT id FROM waybill.install"), "the install id opens every insert_id and never changes")
+	require.NoError(t, migrations.Check(ctx, pool))
+}
+
+func TestUpFromTenProcessesAtOnce(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Blank(t)
+	pools := make([]*pgxpool.Pool, 10)
+	for i := range pools {
+		pools[i] = db.Pool(t, func(cfg *pgxpool.Config) { cfg.MaxConns = 2 })
+	}
+
+	errs := make([]error, len(pools))
+	var all sync.WaitGroup
+	for i, pool := range pools {
+		all.Go(func() { errs[i] = migrations.Up(context.Background(), pool) })
+	}
+	all.Wait()
+
+	for _, err := range errs {
+		require.NoError(t, err)
+	}
+	require.Equal(t, migrations.Version(), one[int](t, pools[0], "SELECT count(*) FROM waybill.migration"))
+}
+
+func TestDownAndUpAgain(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	pool := pgtest.Blank(t).Pool(t)
+	require.NoError(t, migrations.Up(ctx, pool))
+	complete := schemaOf(t, pool)
+
+	for n := 1; n <= migrations.Version(); n++ {
+		require.NoErrorf(t, migrations.Down(ctx, pool, n), "down %d", n)
+		require.ErrorIs(t, migrations.Check(ctx, pool), migrations.ErrPending)
+		if n == migrations.Version() {
+			require.Zero(t, one[int](t, pool, "SELECT count(*) FROM pg_namespace WHERE nspname = 'waybill'"), "nothing stays behind")
+		}
+		require.NoErrorf(t, migrations.Up(ctx, pool), "up after down %d", n)
+		require.Emptyf(t, difference(complete, schemaOf(t, pool)), "after down %d and up", n)
+	}
+}
+
+func TestCheckNamesWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	pool := pgtest.Blank(t).Pool(t)
+
+	err := migrations.Check(ctx, pool)
+	require.ErrorIs(t, err, migrations.ErrPending)
+	require.ErrorContains(t, err, "worker migrate")
+
+	require.NoError(t, migrations.Up(ctx, pool))
+	exec(t, pool, "INSERT INTO waybill.migration (version, name, readable_by) VALUES ($1, 'from the future', 1)", migrations.Version()+1)
+	require.NoError(t, migrations.Check(ctx, pool), "a step that old workers can read does not stop them in a rolling deploy")
+	require.ErrorIs(t, migrations.Up(ctx, pool), migrations.ErrNewer)
+	require.ErrorIs(t, migrations.Down(ctx, pool, 1), migrations.ErrNewer)
+
+	exec(t, pool, "UPDATE waybill.migration SET readable_by = version WHERE version = $1", migrations.Version()+1)
+	err = migrations.Check(ctx, pool)
+	require.ErrorIs(t, err, migrations.ErrNewer)
+	require.ErrorContains(t, err, "upgrade this binary")
+}
+
+func TestPrintIsTheSameSchema(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	migrated, printed := pgtest.Blank(t).Pool(t), pgtest.Blank(t).Pool(t)
+	require.NoError(t, migrations.Up(ctx, migrated))
+
+	var script strings.Builder
+	require.NoError(t, migrations.Print(&script))
+	conn, err := printed.Acquire(ctx)
+	require.NoError(t, err)
+	defer conn.Release()
+	_, err = conn.Conn().PgConn().Exec(ctx, script.String()).ReadAll()
+	require.NoError(t, err)
+
+	require.Empty(t, difference(schemaOf(t, migrated), schemaOf(t, printed)))
+	require.NoError(t, migrations.Check(ctx, printed))
+	require.NoError(t, migrations.Up(ctx, printed), "River knows its steps are there too")
+}
+
+// TestARiverUpgradeKeepsWhatOperatorsHave plays a database on which River has one step to
+// go: the views over its tables are dropped for it and come back with their rights.
+func TestARiverUpgradeKeepsWhatOperatorsHave(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t).Pool(t)
+	complete := schemaOf(t, pool)
+	exec(t, pool, "DELETE FROM waybill.river_migration WHERE version = (SELECT max(version) FROM waybill.river_migration)")
+
+	require.NoError(t, migrations.Up(t.Context(), pool))
+
+	require.Empty(t, difference(complete, schemaOf(t, pool)))
+}
+
+func TestStepsHaveAWayBack(t *testing.T) {
+	t.Parallel()
+	for _, step := range migrations.Steps() {
+		require.NotEmptyf(t, strings.TrimSpace(step.Down), "step %d has no down", step.Version)
+	}
+	require.Len(t, migrations.Fingerprint(), 16)
+}
+
+func TestRiverIsTuned(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t).Pool(t)
+
+	indexes := column(t, pool, "SELECT indexname FROM pg_indexes WHERE schemaname = 'waybill' AND tablename = 'river_job'")
+	require.NotContains(t, indexes, "river_job_args_index")
+	require.NotContains(t, indexes, "river_job_metadata_index")
+	require.Contains(t, indexes, "waybill_job_due")
+}
+
+// schemaOf describes everything in schema waybill: columns, indexes, constraints,
+// functions with their bodies and settings, views, and who may do what.
+func schemaOf(t *testing.T, pool *pgxpool.Pool) []string {
+	t.Helper()
+	return column(t, pool, `
+		SELECT format('column %s.%s %s %s %s', c.table_name, c.column_name, c.data_type, c.is_nullable, c.column_default)
+		FROM information_schema.columns AS c WHERE c.table_schema = 'waybill'
+		UNION ALL SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname = 'waybill'
+		UNION ALL SELECT format('constraint %s %s', conname, pg_get_constraintdef(oid)) FROM pg_constraint WHERE connamespace = 'waybill'::regnamespace
+		UNION ALL SELECT 'function ' || pg_get_functiondef(oid) || coalesce((SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM unnest(proacl) AS a), '') FROM pg_proc WHERE pronamespace = 'waybill'::regnamespace
+		UNION ALL SELECT format('relation %s %s %s %s', relname, relkind, reloptions, (SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM unnest(relacl) AS a)) FROM pg_class WHERE relnamespace = 'waybill'::regnamespace
+		UNION ALL SELECT format('view %s %s', viewname, definition) FROM pg_views WHERE schemaname = 'waybill'
+		ORDER BY 1`)
+}
+
+// difference lists what only one of the two holds, cut to what a person reads.
+func difference(want, got []string) []string {
+	count := map[string]int{}
+	for _, line := range want {
+		count[line]++
+	}
+	for _, line := range got {
+		count[line]--
+	}
+	var only []string
+	for line, n := range count {
+		if n != 0 {
+			only = append(only, fmt.Sprintf("%+d %.300s", -n, line))
+		}
+	}
+	return only
+}
+
+func column(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) []string {
+	t.Helper()
+	rows, err := pool.Query(t.Context(), sql, args...)
+	require.NoError(t, err)
+	values, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	return values
+}
+
+func one[T any](t *testing.T, pool *pgxpool.Pool, sql string, args ...any) T {
+	t.Helper()
+	var value T
+	require.NoError(t, pool.QueryRow(t.Context(), sql, args...).Scan(&value))
+	return value
+}
+
+func exec(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
+	t.Helper()
+	_, err := pool.Exec(t.Context(), sql, args...)
+	require.NoError(t, err)
+}

@@ -1,0 +1,350 @@
+-- The one door: for Go, every other language, psql and triggers.
+--
+-- plpgsql on purpose: its statements keep their plans for the life of the
+-- connection, where a SQL-language function is planned at every call.
+
+-- waybill.inspect checks what protects Postgres and a bundle's identity, and
+-- nothing more: whether an event may be called so is for the worker's validator,
+-- which is newer than this function as often as not.
+--   action_key   null when there is no usable key
+--   refusal      null when the bundle may go on
+--   occurred_at  never null, never later than now
+CREATE OR REPLACE FUNCTION waybill.inspect(
+    b jsonb,
+    OUT action_key text,
+    OUT refusal text,
+    OUT occurred_at timestamptz
+)
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+    right_now timestamptz := clock_timestamp();
+    given text;
+BEGIN
+    occurred_at := right_now;
+    IF b IS NULL OR jsonb_typeof(b) <> 'object' THEN
+        refusal := 'bundle: is not a JSON object';
+        RETURN;
+    END IF;
+
+    IF jsonb_typeof(b -> 'key') = 'string' AND octet_length(b ->> 'key') BETWEEN 1 AND 256 THEN
+        action_key := b ->> 'key';
+    ELSE
+        refusal := CASE
+            WHEN NOT b ? 'key' THEN 'key: is missing; name the business action, e.g. order:8412:completed'
+            WHEN jsonb_typeof(b -> 'key') <> 'string' THEN 'key: is not a string'
+            ELSE 'key: must be 1 to 256 bytes long'
+        END;
+        RETURN;
+    END IF;
+
+    -- The stored form is never a sixth of the text form or less, so most bundles
+    -- are cleared without being written out.
+    IF pg_column_size(b) > 43000 AND octet_length(b::text) > 262144 THEN
+        refusal := 'bundle: is larger than 256 KB';
+        RETURN;
+    END IF;
+    IF b @? '$.**{41}' THEN
+        refusal := 'bundle: is nested deeper than 40 levels';
+        RETURN;
+    END IF;
+
+    IF b ? 'v' AND NOT (jsonb_typeof(b -> 'v') = 'number' AND (b ->> 'v') ~ '^[1-9][0-9]{0,3}$') THEN
+        refusal := 'v: is not a version number; write 1 or leave it out';
+        RETURN;
+    END IF;
+    IF coalesce(b ->> 'v', '1') = '1'
+        AND (b - '{v,key,user_id,device_id,occurred_at,identify,increment,groups,track,context,source,trace}'::text[]) <> '{}' THEN
+        refusal := format('bundle: unknown field %s', (
+            SELECT left(string_agg(quote_ident(f), ', '), 120)
+            FROM jsonb_object_keys(b - '{v,key,user_id,device_id,occurred_at,identify,increment,groups,track,context,source,trace}'::text[]) AS f
+        ));
+        RETURN;
+    END IF;
+
+    IF coalesce(jsonb_typeof(b -> 'user_id'), 'null') NOT IN ('string', 'null') THEN
+        refusal := 'user_id: is not a string';
+        RETURN;
+    END IF;
+    IF coalesce(jsonb_typeof(b -> 'device_id'), 'null') NOT IN ('string', 'null') THEN
+        refusal := 'device_id: is not a string';
+        RETURN;
+    END IF;
+    IF coalesce(b ->> 'user_id', '') = '' AND coalesce(b ->> 'device_id', '') = '' THEN
+        refusal := 'user_id: is missing, and so is device_id; say who did it';
+        RETURN;
+    END IF;
+
+    IF coalesce(jsonb_typeof(b -> 'identify'), 'null') = 'null'
+        AND coalesce(jsonb_typeof(b -> 'increment'), 'null') = 'null'
+        AND coalesce(jsonb_typeof(b -> 'groups'), 'null') = 'null'
+        AND coalesce(jsonb_typeof(b -> 'track'), 'null') = 'null' THEN
+        refusal := 'bundle: says nothing; give identify, increment, groups or track';
+        RETURN;
+    END IF;
+
+    IF coalesce(jsonb_typeof(b -> 'occurred_at'), 'null') <> 'null' THEN
+        given := b ->> 'occurred_at';
+        occurred_at := waybill.read_time(given);
+        IF jsonb_typeof(b -> 'occurred_at') <> 'string' OR occurred_at IS NULL THEN
+            refusal := 'occurred_at: is not a time as RFC 3339 writes it, e.g. 2026-11-22T10:15:00.123Z';
+            occurred_at := right_now;
+        ELSIF occurred_at > right_now + interval '1 day' THEN
+            refusal := 'occurred_at: is more than a day ahead of the database clock';
+            occurred_at := right_now;
+        ELSE
+            occurred_at := least(occurred_at, right_now);
+        END IF;
+    END IF;
+END
+$$;
+
+-- waybill.read_time reads an RFC 3339 time; null when it is not one. A cast alone
+-- would take "tomorrow" and would raise for the 30th of February.
+CREATE OR REPLACE FUNCTION waybill.read_time(given text) RETURNS timestamptz
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    IF given IS NULL
+        OR given !~ '^(?!0000)\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt ]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d{1,9})?([Zz]|[+-](0\d|1[0-5]):[0-5]\d)$' THEN
+        RETURN NULL;
+    END IF;
+    IF substr(given, 9, 2) <= '28' THEN
+        RETURN given::timestamptz;
+    END IF;
+    -- Only the month's last days can still be wrong; only they pay for a
+    -- subtransaction.
+    BEGIN
+        RETURN given::timestamptz;
+    EXCEPTION WHEN datetime_field_overflow OR invalid_datetime_format THEN
+        RETURN NULL;
+    END;
+END
+$$;
+
+-- waybill.keepable is what the ledger keeps of a bundle that was refused: all of
+-- it, unless it is too large to keep.
+CREATE OR REPLACE FUNCTION waybill.keepable(b jsonb) RETURNS jsonb
+LANGUAGE sql VOLATILE
+AS $$
+    SELECT CASE
+        WHEN b IS NULL THEN 'null'::jsonb
+        WHEN pg_column_size(b) <= 43000 OR octet_length(b::text) <= 262144 THEN b
+        ELSE jsonb_build_object('cut', true, 'bytes', octet_length(b::text), 'begins', left(b::text, 4096))
+    END
+$$;
+
+-- waybill.enqueue takes one bundle or an array of them and answers one row per
+-- element, in order:
+--   queued     recorded, and a job will deliver it when this transaction commits
+--   duplicate  its action key has a bundle already; bundle_id is that one's
+--   rejected   recorded with a reason, never to be sent as it is
+-- It never raises for what a jsonb value holds. Serialization failures, deadlocks,
+-- cancellation and a full disk are raised, as they must be.
+CREATE OR REPLACE FUNCTION waybill.enqueue(bundles jsonb)
+RETURNS TABLE (n int, action_key text, bundle_id bigint, outcome text, reason text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, waybill, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    seen record;
+    one jsonb;
+    recorded text;
+    hash bytea;
+    job bigint;
+    given_keys text[];
+    given_hashes bytea[];
+    given_refusals text[];
+    new_hashes bytea[];
+    new_ids bigint[];
+BEGIN
+    IF jsonb_typeof(bundles) = 'array' AND jsonb_array_length(bundles) <> 1 THEN
+        -- Several: set by set. Keys go in sorted, so that two calls that share
+        -- some cannot deadlock each other on them.
+        WITH given AS MATERIALIZED (
+            SELECT e.n, e.b, i.refusal, i.occurred_at,
+                coalesce(i.action_key, 'invalid:' || gen_random_uuid()) AS key,
+                (e.n - 1) / 100 AS pack,
+                -- Ids follow the order of the call, whatever order the keys go in:
+                -- of two bundles with one occurred_at the later id is the newer.
+                nextval('waybill.bundle_id_seq') AS id
+            FROM jsonb_array_elements(bundles) WITH ORDINALITY AS e (b, n)
+            CROSS JOIN LATERAL waybill.inspect(e.b) AS i
+        ),
+        hashed AS MATERIALIZED (
+            SELECT g.*, sha256(convert_to(g.key, 'UTF8')) AS key_hash FROM given AS g
+        ),
+        packs AS MATERIALIZED (
+            SELECT p.pack, nextval('waybill.river_job_id_seq') AS job_id
+            FROM (SELECT DISTINCT pack FROM given WHERE refusal IS NULL) AS p
+        ),
+        recorded AS (
+            INSERT INTO waybill.bundle (id, key_hash, action_key, event, user_id, payload, occurred_at, job_id)
+            OVERRIDING SYSTEM VALUE
+            SELECT h.id, h.key_hash, h.key, left(h.b -> 'track' ->> 'event', 200), left(h.b ->> 'user_id', 256),
+                CASE WHEN h.refusal IS NULL THEN h.b ELSE waybill.keepable(h.b) END,
+                h.occurred_at,
+                CASE WHEN h.refusal IS NULL THEN p.job_id END
+            FROM hashed AS h
+            LEFT JOIN packs AS p ON p.pack = h.pack
+            ORDER BY h.key_hash, h.n
+            ON CONFLICT (key_hash) DO NOTHING
+            RETURNING id, key_hash, job_id
+        ),
+        jobs AS (
+            INSERT INTO waybill.river_job (id, kind, queue, priority, max_attempts, args)
+            SELECT r.job_id, 'bundle', 'analytics', 3, 32767,
+                jsonb_build_object('bundle_ids', jsonb_agg(r.id ORDER BY r.id))
+            FROM recorded AS r
+            WHERE r.job_id IS NOT NULL
+            GROUP BY r.job_id
+        ),
+        refused AS (
+            INSERT INTO waybill.delivery (bundle_id, outcome, reason)
+            SELECT r.id, 'rejected', h.refusal
+            FROM recorded AS r
+            JOIN (SELECT DISTINCT ON (key_hash) key_hash, refusal FROM hashed ORDER BY key_hash, n) AS h USING (key_hash)
+            WHERE r.job_id IS NULL
+        )
+        SELECT g.keys, g.hashes, g.refusals, r.hashes, r.ids
+        INTO given_keys, given_hashes, given_refusals, new_hashes, new_ids
+        FROM (
+            SELECT array_agg(key ORDER BY n) AS keys, array_agg(key_hash ORDER BY n) AS hashes,
+                array_agg(refusal ORDER BY n) AS refusals
+            FROM hashed
+        ) AS g
+        CROSS JOIN (SELECT array_agg(key_hash) AS hashes, array_agg(id) AS ids FROM recorded) AS r;
+
+        -- A second statement, because an action key that another transaction has
+        -- just committed is not in the first one's snapshot.
+        RETURN QUERY
+        WITH given AS (
+            SELECT g.n, g.key, g.key_hash, g.refusal,
+                row_number() OVER (PARTITION BY g.key_hash ORDER BY g.n) = 1 AS is_first
+            FROM unnest(given_keys, given_hashes, given_refusals) WITH ORDINALITY AS g (key, key_hash, refusal, n)
+        )
+        SELECT g.n::int, g.key, coalesce(r.id, old.id),
+            CASE
+                WHEN r.id IS NULL OR NOT g.is_first THEN 'duplicate'
+                WHEN g.refusal IS NOT NULL THEN 'rejected'
+                ELSE 'queued'
+            END,
+            CASE WHEN r.id IS NOT NULL AND g.is_first THEN g.refusal END
+        FROM given AS g
+        LEFT JOIN unnest(new_hashes, new_ids) AS r (key_hash, id) ON r.key_hash = g.key_hash
+        LEFT JOIN LATERAL (
+            SELECT b.id FROM waybill.bundle AS b WHERE r.id IS NULL AND b.key_hash = g.key_hash
+        ) AS old ON true
+        ORDER BY g.n;
+        RETURN;
+    END IF;
+
+    one := CASE WHEN jsonb_typeof(bundles) = 'array' THEN bundles -> 0 ELSE bundles END;
+    SELECT i.* INTO seen FROM waybill.inspect(one) AS i;
+    recorded := coalesce(seen.action_key, 'invalid:' || gen_random_uuid());
+    hash := sha256(convert_to(recorded, 'UTF8'));
+    IF seen.refusal IS NULL THEN
+        job := nextval('waybill.river_job_id_seq');
+    END IF;
+
+    n := 1;
+    action_key := recorded;
+    INSERT INTO waybill.bundle (key_hash, action_key, event, user_id, payload, occurred_at, job_id)
+    VALUES (
+        hash, recorded, left(one -> 'track' ->> 'event', 200), left(one ->> 'user_id', 256),
+        CASE WHEN seen.refusal IS NULL THEN one ELSE waybill.keepable(one) END,
+        seen.occurred_at, job
+    )
+    ON CONFLICT (key_hash) DO NOTHING
+    RETURNING id INTO bundle_id;
+
+    IF bundle_id IS NULL THEN
+        SELECT b.id INTO bundle_id FROM waybill.bundle AS b WHERE b.key_hash = hash;
+        outcome := 'duplicate';
+    ELSIF seen.refusal IS NOT NULL THEN
+        INSERT INTO waybill.delivery (bundle_id, outcome, reason) VALUES (bundle_id, 'rejected', seen.refusal);
+        outcome := 'rejected';
+        reason := seen.refusal;
+    ELSE
+        INSERT INTO waybill.river_job (id, kind, queue, priority, max_attempts, args)
+        VALUES (
+            job, 'bundle', 'analytics', 1, 32767,
+            jsonb_strip_nulls(jsonb_build_object(
+                'bundle_ids', jsonb_build_array(bundle_id),
+                'action_key', recorded,
+                'event', left(one -> 'track' ->> 'event', 200),
+                'user_id', left(one ->> 'user_id', 256)
+            ))
+        );
+        outcome := 'queued';
+    END IF;
+    RETURN NEXT;
+END
+$$;
+
+-- waybill.enqueue_text is waybill.enqueue for callers that cannot promise valid
+-- JSON: a \u0000, a lone surrogate or NaN raises in the cast to jsonb, before any
+-- function of ours could run. What cannot be read is recorded as rejected.
+CREATE OR REPLACE FUNCTION waybill.enqueue_text(bundles text)
+RETURNS TABLE (n int, action_key text, bundle_id bigint, outcome text, reason text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, waybill, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    readable jsonb;
+BEGIN
+    BEGIN
+        readable := bundles::jsonb;
+    EXCEPTION WHEN data_exception OR statement_too_complex OR program_limit_exceeded THEN
+        n := 1;
+        action_key := 'invalid:' || gen_random_uuid();
+        outcome := 'rejected';
+        reason := 'bundle: is not JSON that Postgres can store (SQLSTATE ' || sqlstate || ')';
+        INSERT INTO waybill.bundle (key_hash, action_key, payload, occurred_at)
+        VALUES (
+            sha256(convert_to(action_key, 'UTF8')), action_key,
+            jsonb_build_object('cut', octet_length(bundles) > 262144, 'bytes', octet_length(bundles), 'text', left(bundles, 262144)),
+            clock_timestamp()
+        )
+        RETURNING id INTO bundle_id;
+        INSERT INTO waybill.delivery (bundle_id, outcome, reason) VALUES (bundle_id, outcome, reason);
+        RETURN NEXT;
+        RETURN;
+    END;
+    RETURN QUERY SELECT e.* FROM waybill.enqueue(readable) AS e;
+END
+$$;
+
+-- waybill.try_enqueue is the best effort: whatever happens, the caller's
+-- transaction goes on as if it had not been called. What failed is `skipped`, with
+-- the SQLSTATE as its reason. It waits at most half a second for a lock.
+CREATE OR REPLACE FUNCTION waybill.try_enqueue(bundles text)
+RETURNS TABLE (n int, action_key text, bundle_id bigint, outcome text, reason text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, waybill, pg_temp
+SET lock_timeout = '500ms'
+AS $$
+#variable_conflict use_column
+DECLARE
+    elements int := 1;
+    failure text;
+BEGIN
+    BEGIN
+        RETURN QUERY SELECT e.* FROM waybill.enqueue_text(bundles) AS e;
+        RETURN;
+    EXCEPTION WHEN query_canceled OR assert_failure OR OTHERS THEN
+        failure := sqlstate;
+    END;
+    BEGIN
+        elements := jsonb_array_length(bundles::jsonb);
+    EXCEPTION WHEN query_canceled OR assert_failure OR OTHERS THEN
+        elements := 1;
+    END;
+    RAISE LOG 'waybill.try_enqueue skipped % bundle(s), SQLSTATE %', elements, failure;
+    RETURN QUERY
+    SELECT s, NULL::text, NULL::bigint, 'skipped', 'enqueue failed, SQLSTATE ' || failure
+    FROM generate_series(1, elements) AS s;
+END
+$$;

@@ -1,0 +1,10 @@
+DROP INDEX IF EXISTS waybill.waybill_job_due;
+CREATE INDEX IF NOT EXISTS river_job_args_index ON waybill.river_job USING gin (args);
+CREATE INDEX IF NOT EXISTS river_job_metadata_index ON waybill.river_job USING gin (metadata);
+ALTER TABLE waybill.river_job RESET (
+    autovacuum_vacuum_scale_factor,
+    autovacuum_vacuum_threshold,
+    autovacuum_vacuum_cost_delay,
+    autovacuum_vacuum_insert_scale_factor,
+    autovacuum_analyze_scale_factor
+);

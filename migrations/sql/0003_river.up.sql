@@ -1,0 +1,36 @@
+-- How River's tables are tuned for this one use.
+
+-- No statement that River runs on its own uses these two; every insert, fetch and
+-- completion pays for them.
+DROP INDEX IF EXISTS waybill.river_job_args_index;
+DROP INDEX IF EXISTS waybill.river_job_metadata_index;
+
+-- River's scheduler looks for due jobs every 5 s and would otherwise read every
+-- job that is scheduled or retryable.
+CREATE INDEX IF NOT EXISTS waybill_job_due ON waybill.river_job (scheduled_at)
+WHERE state IN ('retryable', 'scheduled');
+
+-- A job dies three times (fetched, completed, cleaned) within minutes; vacuum has
+-- to keep up with that, not with a fifth of the table.
+ALTER TABLE waybill.river_job SET (
+    autovacuum_vacuum_scale_factor = 0.01,
+    autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_cost_delay = 0,
+    autovacuum_vacuum_insert_scale_factor = 0.05,
+    autovacuum_analyze_scale_factor = 0.05
+);
+ALTER TABLE waybill.profile SET (
+    autovacuum_vacuum_scale_factor = 0.02,
+    autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_cost_delay = 0
+);
+ALTER TABLE waybill.request SET (
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 500,
+    autovacuum_vacuum_cost_delay = 0
+);
+ALTER TABLE waybill.worker SET (
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 200,
+    autovacuum_vacuum_cost_delay = 0
+);

@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS waybill.migration;
+DROP SCHEMA IF EXISTS waybill;

@@ -1,0 +1,1 @@
+DELETE FROM waybill.migration WHERE version = $1;

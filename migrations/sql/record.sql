@@ -1,0 +1,1 @@
+INSERT INTO waybill.migration (version, name) VALUES ($1, $2) ON CONFLICT (version) DO NOTHING;
