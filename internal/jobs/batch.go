@@ -1,0 +1,294 @@
+package jobs
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// heldJob is a River job that Work waits on until each of its bundles is settled.
+type heldJob struct {
+	id      int64
+	attempt int
+
+	// The batcher's lock guards the rest.
+	open  int       // bundles without an outcome in this run
+	later time.Time // when to look at those that must wait, zero for none
+	gone  bool      // Work has returned; nobody waits for its bundles
+	lost  bool      // another worker took it over
+	done  chan struct{}
+}
+
+// ref is one bundle that waits to be gathered.
+type ref struct {
+	bundle int64
+	job    *heldJob
+}
+
+// batcher holds the bundles of all jobs that Work waits on. It owns no goroutine: Work
+// adds, the loop takes, flights settle.
+type batcher struct {
+	slots int // jobs that River runs at once
+
+	mu      sync.Mutex
+	ready   []ref
+	since   time.Time       // when the oldest of ready came
+	open    map[int64]bool  // requests of ours that are under way
+	behind  map[int64][]ref // waiting for one of them to be settled
+	delayed []delayedRef
+	held    map[*heldJob]struct{}
+	flying  int           // bundles in flights
+	changed chan struct{} // capacity 1: something came or was put back
+}
+
+type delayedRef struct {
+	ref
+	until time.Time
+}
+
+func newBatcher(slots int) *batcher {
+	return &batcher{
+		slots:   slots,
+		open:    map[int64]bool{},
+		behind:  map[int64][]ref{},
+		held:    map[*heldJob]struct{}{},
+		changed: make(chan struct{}, 1),
+	}
+}
+
+// admit takes a job's bundles in.
+func (b *batcher) admit(id int64, attempt int, bundles []int64) *heldJob {
+	job := &heldJob{id: id, attempt: attempt, open: len(bundles), done: make(chan struct{})}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.held[job] = struct{}{}
+	for _, bundle := range bundles {
+		b.push(ref{bundle, job})
+	}
+	if job.open == 0 {
+		b.release(job)
+	}
+	b.signal()
+	return job
+}
+
+// withdraw forgets a job whose Work returns before its bundles are settled.
+func (b *batcher) withdraw(job *heldJob) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	job.gone = true
+	delete(b.held, job)
+}
+
+// settle says that a bundle has its outcome.
+func (b *batcher) settle(it *item) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.flying--
+	b.close(it.job)
+}
+
+// postpone gives a bundle back to River until a time; its slot is free meanwhile.
+func (b *batcher) postpone(it *item, until time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.flying--
+	if it.job.later.IsZero() || until.Before(it.job.later) {
+		it.job.later = until
+	}
+	b.close(it.job)
+}
+
+func (b *batcher) close(job *heldJob) {
+	job.open--
+	if job.open == 0 {
+		b.release(job)
+	}
+}
+
+func (b *batcher) release(job *heldJob) {
+	if !job.gone {
+		close(job.done)
+		delete(b.held, job)
+		job.gone = true
+	}
+}
+
+// putBack returns bundles that could not fly.
+func (b *batcher) putBack(refs []ref) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.flying -= len(refs)
+	b.ready = append(slices.Clone(refs), b.ready...)
+	b.signal()
+}
+
+// putBackBehind returns bundles that must wait for a request: until it is settled if it
+// is one of ours, else for a moment.
+func (b *batcher) putBackBehind(request int64, refs []ref) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.flying -= len(refs)
+	if b.open[request] {
+		b.behind[request] = append(b.behind[request], refs...)
+		return
+	}
+	until := time.Now().Add(foreignWait)
+	for _, r := range refs {
+		b.delayed = append(b.delayed, delayedRef{r, until})
+	}
+	b.signal()
+}
+
+// foreignWait is how often a bundle asks after another worker's request.
+const foreignWait = 100 * time.Millisecond
+
+// opened notes a request of ours that is under way.
+func (b *batcher) opened(request int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open[request] = true
+}
+
+// settled lets the bundles go on that waited for a request of ours.
+func (b *batcher) settled(request int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.open, request)
+	if refs, ok := b.behind[request]; ok {
+		delete(b.behind, request)
+		b.ready = append(refs, b.ready...)
+		b.signal()
+	}
+}
+
+func (b *batcher) push(r ref) {
+	if len(b.ready) == 0 {
+		b.since = time.Now()
+	}
+	b.ready = append(b.ready, r)
+}
+
+func (b *batcher) signal() {
+	select {
+	case b.changed <- struct{}{}:
+	default:
+	}
+}
+
+// take removes up to n bundles, first come first served.
+func (b *batcher) take(n int) []ref {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.dueNow(time.Now())
+	taken := make([]ref, 0, min(n, len(b.ready)))
+	rest := b.ready[:0]
+	for i, r := range b.ready {
+		if len(taken) == n {
+			rest = append(rest, b.ready[i:]...)
+			break
+		}
+		if !r.job.gone {
+			taken = append(taken, r)
+		}
+	}
+	clear(b.ready[len(rest):])
+	b.ready = rest
+	b.since = time.Now()
+	b.flying += len(taken)
+	return taken
+}
+
+func (b *batcher) dueNow(now time.Time) {
+	waiting := b.delayed[:0]
+	for _, d := range b.delayed {
+		if d.until.After(now) {
+			waiting = append(waiting, d)
+		} else {
+			b.push(d.ref)
+		}
+	}
+	clear(b.delayed[len(waiting):])
+	b.delayed = waiting
+}
+
+// gather waits until a request's worth of bundles is ready, the oldest has lingered
+// long enough, or no further one can come because every job that River may run is
+// waiting already. It returns nil when ctx ends.
+func (b *batcher) gather(ctx context.Context, n int, linger time.Duration) []ref {
+	for {
+		ready, wait := b.look(n, linger)
+		if ready {
+			if taken := b.take(n); len(taken) > 0 {
+				return taken
+			}
+			continue
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-b.changed:
+			timer.Stop()
+		case <-timer.C:
+		}
+	}
+}
+
+// look says whether to take now, else how long to wait for a change.
+func (b *batcher) look(n int, linger time.Duration) (ready bool, wait time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	b.dueNow(now)
+	if len(b.ready) == 0 {
+		wait = time.Minute
+		for _, d := range b.delayed {
+			wait = min(wait, max(d.until.Sub(now), time.Millisecond))
+		}
+		return false, wait
+	}
+	full := len(b.ready) >= n || len(b.held) >= b.slots && b.flying == 0
+	if wait = linger - now.Sub(b.since); full || wait <= 0 {
+		return true, 0
+	}
+	return false, wait
+}
+
+// counts are the jobs held and the bundles in flights.
+func (b *batcher) counts() (jobs, flying int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.held), b.flying
+}
+
+// idle says that no job is held.
+func (b *batcher) idle() bool {
+	jobs, _ := b.counts()
+	return jobs == 0
+}
+
+// heldIDs are the ids of all held jobs.
+func (b *batcher) heldIDs() []int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	ids := make([]int64, 0, len(b.held))
+	for job := range b.held {
+		ids = append(ids, job.id)
+	}
+	return ids
+}
+
+// lose gives up jobs that another worker has taken over.
+func (b *batcher) lose(mine map[int64]bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for job := range b.held {
+		if !mine[job.id] {
+			job.lost = true
+			b.release(job)
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package jobs
+
+import (
+	"time"
+
+	"waybill/internal/bundle"
+)
+
+// item is one bundle on its way through a flight.
+type item struct {
+	id         int64
+	bundle     *bundle.Bundle
+	at         time.Time // occurred_at as the ledger caps it
+	enqueuedAt time.Time
+	attempt    int
+	job        *heldJob
+
+	// doubtSince is when the first attempt began that may have been accepted; zero
+	// for none. doubtRequest is the request it belonged to.
+	doubtSince   time.Time
+	doubtRequest int64
+
+	cut int // strings cut to Amplitude's limit
+}
+
+func (it *item) version() version { return version{at: it.at.UnixMicro(), id: it.id} }
+
+// inDoubt says that an earlier attempt may have been accepted. Such a bundle is sent
+// with nothing elided: what it told Amplitude is not known.
+func (it *item) inDoubt() bool { return !it.doubtSince.IsZero() }
+
+// user is the identity that the bundle's identify and increments speak of.
+func (it *item) user() identity {
+	if it.bundle.UserID != "" {
+		return identity{kindUser, it.bundle.UserID}
+	}
+	return identity{kindDevice, it.bundle.DeviceID}
+}
+
+func groupIdentity(g bundle.Group) identity {
+	return identity{kindGroupPrefix + g.Type, g.ID}
+}
+
+// touches lists the identities whose traits the bundle carries.
+func (it *item) touches() []identity {
+	var touched []identity
+	if it.bundle.Identify != nil || len(it.bundle.Increment) > 0 {
+		touched = append(touched, it.user())
+	}
+	for _, g := range it.bundle.Groups {
+		touched = append(touched, groupIdentity(g))
+	}
+	return touched
+}
+
+// limitedAs lists the identities under which Amplitude limits the bundle's events.
+func (it *item) limitedAs() []identity {
+	ids := []identity{{kindDevice, it.bundle.EffectiveDeviceID()}}
+	if it.bundle.UserID != "" {
+		ids = append(ids, identity{kindUser, it.bundle.UserID})
+	}
+	return ids
+}
+
+// byInstance makes the root group the user, for projects that count instances instead
+// of people. A bundle without groups keeps its own user.
+func byInstance(b *bundle.Bundle) {
+	if len(b.Groups) > 0 {
+		b.UserID = b.Groups[0].ID
+	}
+}

@@ -1,0 +1,99 @@
+// Package jobs is the worker's loop: it takes River jobs, turns the bundles they
+// point at into Amplitude requests, and records what became of each bundle.
+//
+// The story of a bundle, file by file:
+//
+//	work.go     River hands over a job; its bundles wait in the batcher
+//	batch.go    waiting bundles are gathered into a flight
+//	prepare.go  one transaction reads them, decides and writes the request down
+//	plan.go     what is newest goes out, what Amplitude knows stays home
+//	flight.go   the request is sent until every bundle in it has a verdict
+//	record.go   one transaction records the outcomes; River's state follows
+//
+// Everything that decides (plan, split, throttle, the doubt clock) is pure and knows
+// neither Postgres nor HTTP. A bundle's fate is in waybill.delivery; River's job
+// state only follows it, so a job that runs twice does no harm.
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"waybill/internal/amplitude"
+)
+
+// Kind and Queue are River's names for our jobs, as waybill.enqueue writes them.
+const (
+	Kind  = "bundle"
+	Queue = "analytics"
+)
+
+// MaxAttempts is what every job is inserted with: the most River's column holds. A
+// bundle never ends because a count ran out.
+const MaxAttempts = 32767
+
+// Args is a job's payload: it points at bundles and carries none. The last three are
+// for people who read the jobs table, and stand only beside a single bundle.
+type Args struct {
+	BundleIDs []int64 `json:"bundle_ids"`
+	ActionKey string  `json:"action_key,omitempty"`
+	Event     string  `json:"event,omitempty"`
+	UserID    string  `json:"user_id,omitempty"`
+}
+
+// Kind implements river.JobArgs.
+func (Args) Kind() string { return Kind }
+
+// Mode is what the loop does with a prepared request. A worker on hold runs no loop.
+type Mode string
+
+// The modes of a running loop.
+const (
+	Deliver Mode = "deliver" // send it
+	Debug   Mode = "debug"   // print it and record `skipped`
+	Discard Mode = "discard" // record `skipped`
+)
+
+// Sender delivers events and says what became of them. amplitude.Client is one.
+// Upload makes one request and never retries; it must return when ctx ends.
+type Sender interface {
+	Upload(ctx context.Context, events []json.RawMessage) amplitude.Answer
+	Limits() amplitude.Limits
+}
+
+// Meter counts what the loop does. Its methods are called from many goroutines and
+// must not block.
+type Meter interface {
+	// Request is one POST that ended with a verdict (amplitude.Verdict.String).
+	Request(verdict string, events, bytes int, took time.Duration)
+	// Outcome is one bundle that got an outcome (delivered, rejected, skipped,
+	// uncertain), lag after it was enqueued.
+	Outcome(outcome string, lag time.Duration)
+	// Events tells of one recorded request: events sent, identify and group events
+	// left at home, and strings cut to Amplitude's 1,024 characters.
+	Events(sent, elided, cut int)
+	// Waiting is n bundles put back because they are parked, reserved or of a
+	// newer_version.
+	Waiting(reason string, n int)
+	// Rescued is what came back from a dead worker or was found by the sweep.
+	Rescued(jobs, bundles int)
+}
+
+// NoMeter counts nothing.
+type NoMeter struct{}
+
+// Request implements Meter.
+func (NoMeter) Request(string, int, int, time.Duration) {}
+
+// Outcome implements Meter.
+func (NoMeter) Outcome(string, time.Duration) {}
+
+// Events implements Meter.
+func (NoMeter) Events(int, int, int) {}
+
+// Waiting implements Meter.
+func (NoMeter) Waiting(string, int) {}
+
+// Rescued implements Meter.
+func (NoMeter) Rescued(int, int) {}

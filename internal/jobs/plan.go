@@ -1,0 +1,317 @@
+package jobs
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"waybill/internal/bundle"
+)
+
+// refreshAfter is how long Amplitude's copy of a trait is trusted. It drops property
+// updates past 1,800 an hour and user without a word
+// (https://amplitude.com/docs/apis/analytics/http-v2), so now and then everything is
+// said again.
+const refreshAfter = 24 * time.Hour
+
+// planner turns bundles into events against what Amplitude is known to hold. It is
+// pure: profiles come in, a changed copy goes out, and the same bundles in the same
+// order give the same bytes.
+//
+// Trait by trait, the newest committed value wins. A value that is newest and differs
+// is sent; one that is newest and equal stays home, but its version moves on, or else
+// a late, older value would pass for newer than it; one that is not newest is held back.
+type planner struct {
+	install string
+	now     time.Time // the database's clock
+	base    map[identity]*profile
+	states  map[identity]*state
+	elided  int // identify and group events left at home
+}
+
+// state is a profile as it will be when the planned events have been accepted.
+type state struct {
+	profile *profile
+	told    map[string]bool    // names that events of this plan tell Amplitude
+	counted map[string][]int64 // bundles of this plan that a counter stands for
+	moved   bool               // a version moved on
+}
+
+func newPlanner(install string, now time.Time, base map[identity]*profile) *planner {
+	return &planner{install: install, now: now, base: base, states: map[identity]*state{}}
+}
+
+func (p *planner) state(id identity) *state {
+	if s, ok := p.states[id]; ok {
+		return s
+	}
+	was, ok := p.base[id]
+	if !ok {
+		was = newProfile()
+	}
+	s := &state{profile: was.clone(), told: map[string]bool{}, counted: map[string][]int64{}}
+	if p.now.Sub(was.sentAt) > refreshAfter {
+		s.profile.doubtAll()
+		s.profile.sentAt = p.now
+	}
+	p.states[id] = s
+	return s
+}
+
+// changes says whether the plan tells Amplitude anything about the identity.
+func (p *planner) changes(id identity) bool {
+	s, ok := p.states[id]
+	return ok && len(s.told) > 0
+}
+
+// accepted is the base for what is sent after these events were accepted.
+func (p *planner) accepted() map[identity]*profile {
+	for id, s := range p.states {
+		p.base[id] = s.accepted()
+	}
+	return p.base
+}
+
+// attempted is the base for what is sent after these events may have been accepted.
+func (p *planner) attempted() map[identity]*profile {
+	for id, s := range p.states {
+		p.base[id] = s.attempted()
+	}
+	return p.base
+}
+
+func (s *state) accepted() *profile {
+	after := s.profile.clone()
+	for name, ids := range s.counted {
+		after.close(name, ids...)
+	}
+	return after
+}
+
+// attempted keeps the versions and the sums of what may have been accepted, so that
+// nothing older overtakes it and nothing is counted twice, whatever is sent before its
+// bundles go out again: Amplitude may drop the repetition as a duplicate, with all that
+// it says. The names it told are unsure.
+func (s *state) attempted() *profile {
+	after := s.profile.clone()
+	for name := range s.told {
+		after.unsure[name] = true
+	}
+	for name, ids := range s.counted {
+		after.open(name, ids...)
+	}
+	return after
+}
+
+// add plans one bundle after those added before. It returns no event when there is
+// nothing to say.
+func (p *planner) add(it *item) []json.RawMessage {
+	events := make([]json.RawMessage, 0, 2)
+	write := eventWriter{install: p.install, it: it}
+	b := it.bundle
+
+	var user userPlan
+	if b.Identify != nil || len(b.Increment) > 0 {
+		user = p.user(it)
+	}
+	folded := b.Track != nil && !user.stale && len(user.setOnce) == 0 && len(user.unset) == 0
+	if !folded && user.says() {
+		events = append(events, write.identify(user.set, user.setOnce, user.unset))
+	}
+	if user.asked && !user.says() {
+		p.elided++
+	}
+	for _, g := range b.Groups {
+		if set := p.group(it, g); len(set) > 0 {
+			events = append(events, write.group(g, set))
+		} else {
+			p.elided++
+		}
+	}
+	if b.Track == nil {
+		return events
+	}
+	switch {
+	case user.stale:
+		return append(events, write.track(p.overlay(it), true))
+	case folded:
+		return append(events, write.track(user.set, false))
+	default:
+		return append(events, write.track(nil, false))
+	}
+}
+
+// userPlan is what one bundle tells about its user.
+type userPlan struct {
+	asked   bool // the bundle has traits at all
+	set     map[string]json.RawMessage
+	setOnce map[string]json.RawMessage
+	unset   []string
+	stale   bool // it holds a trait that is not the newest
+}
+
+func (u userPlan) says() bool { return len(u.set)+len(u.setOnce)+len(u.unset) > 0 }
+
+func (p *planner) user(it *item) userPlan {
+	s := p.state(it.user())
+	u := userPlan{asked: true, set: map[string]json.RawMessage{}, setOnce: map[string]json.RawMessage{}}
+	if identify := it.bundle.Identify; identify != nil {
+		for name, value := range identify.Set {
+			switch s.offer(name, trait{Value: value}, it) {
+			case tell:
+				u.set[name] = value
+			case stale:
+				u.stale = true
+			}
+		}
+		for name, value := range identify.SetOnce {
+			switch first, verdict := s.offerOnce(name, value, it); {
+			case verdict != tell:
+			case first.FloorID != 0: // Amplitude may not have seen the removal
+				u.set[name] = first.Value
+			default:
+				u.setOnce[name] = value
+			}
+		}
+		for _, name := range identify.Unset {
+			switch s.offer(name, trait{Value: json.RawMessage("null"), Unset: true}, it) {
+			case tell:
+				u.unset = append(u.unset, name)
+			case stale:
+				u.stale = true
+			}
+		}
+	}
+	for name, delta := range it.bundle.Increment {
+		u.set[name] = json.RawMessage(s.count(name, delta, it))
+	}
+	return u
+}
+
+func (p *planner) group(it *item, g bundle.Group) map[string]json.RawMessage {
+	s := p.state(groupIdentity(g))
+	set := map[string]json.RawMessage{}
+	offer := func(name string, value json.RawMessage) {
+		if s.offer(name, trait{Value: value}, it) == tell {
+			set[name] = value
+		}
+	}
+	for name, value := range g.Set {
+		offer(name, value)
+	}
+	offer("group_type", appendString(nil, g.Type))
+	if g.Parent != "" {
+		offer("parent_group_id", appendString(nil, g.Parent))
+	}
+	return set
+}
+
+// overlay is how the user looked at the time of an event that comes late: what is
+// known of them, under what the event itself brought.
+func (p *planner) overlay(it *item) map[string]json.RawMessage {
+	known := p.state(it.user()).profile
+	look := make(map[string]json.RawMessage, len(known.traits))
+	for name, t := range known.traits {
+		if !t.Unset && !t.Once {
+			look[name] = t.Value
+		}
+	}
+	for name, c := range known.counters {
+		look[name] = json.RawMessage(c.Sum)
+	}
+	if identify := it.bundle.Identify; identify != nil {
+		for name, value := range identify.Set {
+			look[name] = value
+		}
+		for _, name := range identify.Unset {
+			delete(look, name)
+		}
+	}
+	return look
+}
+
+// verdictOnTrait is what happens to one trait of one bundle.
+type verdictOnTrait int
+
+const (
+	keep  verdictOnTrait = iota // Amplitude knows it already
+	tell                        // it goes out
+	stale                       // something newer is known: held back
+)
+
+// offer decides about one plain value and moves the trait's version on. One that is not
+// newest but equal to the newest does no harm.
+func (s *state) offer(name string, t trait, it *item) verdictOnTrait {
+	was, known := s.profile.traits[name]
+	mine := it.version()
+	_, counts := s.profile.counters[name] // then Amplitude holds the sum instead
+	same := known && !was.Once && !counts && was.Unset == t.Unset && bytes.Equal(was.Value, t.Value)
+	switch newer := known && was.floor().after(mine); {
+	case newer && !same:
+		return stale
+	case known && was.Once && t.Unset && was.version().after(mine):
+		was.FloorAt, was.FloorID = mine.at, mine.id // the first value came after it, and stays
+		s.profile.traits[name], s.moved = was, true
+		return stale
+	case !newer:
+		t.At, t.BundleID = mine.at, mine.id
+		s.profile.traits[name], s.moved = t, true
+	}
+	if same && !s.profile.unsure[name] && !it.inDoubt() {
+		return keep
+	}
+	s.tell(name)
+	return tell
+}
+
+// offerOnce decides about one value that is set only if the user has none. Any plain
+// value is stronger, older or not; only a removal that is newer takes it away. It
+// returns the first value that there was.
+func (s *state) offerOnce(name string, value json.RawMessage, it *item) (trait, verdictOnTrait) {
+	was, known := s.profile.traits[name]
+	mine := it.version()
+	switch {
+	case known && !was.Unset && !was.Once, was.floor().after(mine):
+		return was, keep
+	case !known || was.Unset:
+		was = trait{Value: value, At: mine.at, BundleID: mine.id, Once: true, FloorAt: was.At, FloorID: was.BundleID}
+	case s.profile.unsure[name] || it.inDoubt():
+		was.raise(mine)
+	default:
+		was.raise(mine)
+		s.profile.traits[name], s.moved = was, true
+		return was, keep
+	}
+	s.profile.traits[name], s.moved = was, true
+	s.tell(name)
+	return was, tell
+}
+
+// count adds a bundle's delta to a counter, once however often the bundle is sent, and
+// returns the sum.
+func (s *state) count(name string, delta json.Number, it *item) json.Number {
+	c := s.profile.counters[name]
+	if !slices.Contains(c.Open, it.id) {
+		c.Sum = sum(c.Sum, delta)
+		s.profile.counters[name] = c
+	}
+	s.counted[name] = append(s.counted[name], it.id)
+	s.tell(name)
+	return c.Sum
+}
+
+func (s *state) tell(name string) {
+	s.told[name] = true
+	delete(s.profile.unsure, name)
+}
+
+// Preview is what Amplitude would be sent for one bundle if nothing were known about
+// its identities: every part, in order. id stands for the bundle's id, at for its
+// occurred_at.
+func Preview(b *bundle.Bundle, install string, id int64, at time.Time) ([]json.RawMessage, error) {
+	if refusals := b.Refusals(at); len(refusals) > 0 {
+		return nil, refusals[0]
+	}
+	return newPlanner(install, at, nil).add(&item{id: id, bundle: b, at: at}), nil
+}

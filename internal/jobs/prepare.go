@@ -1,0 +1,347 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"waybill/internal/bundle"
+)
+
+// doubtLimit is how long after an attempt that may have been accepted a bundle is still
+// sent again. Amplitude forgets an insert_id after 7 days
+// (https://amplitude.com/docs/apis/analytics/http-v2, "Event deduplication").
+const doubtLimit = 6 * 24 * time.Hour
+
+// prepared is a request written down and not yet sent.
+type prepared struct {
+	request   int64     // 0 when nothing has to be sent
+	startedAt time.Time // database clock
+	now       time.Time // database clock at load
+	items     []*item   // in (occurred_at, id) order
+	base      map[identity]*profile
+	reserved  []identity // whose traits the events may change
+}
+
+// sorted is what Prepare made of a batch.
+type sorted struct {
+	send      prepared
+	settled   []settled
+	postponed []postponed
+	behind    map[int64][]ref     // by the request they wait for
+	overflow  []ref               // more than one request holds
+	states    map[identity]*state // profiles as the plan leaves them
+	bytes     int                 // of the events to send
+}
+
+type settled struct {
+	it      *item
+	outcome string // "" when it had one before
+	reason  string
+}
+
+type postponed struct {
+	it    *item
+	until time.Time
+	why   string
+}
+
+// load reads a batch and sorts out what needs no request.
+func (l *loop) load(ctx context.Context, refs []ref) (*sorted, []*item, error) {
+	byID := make(map[int64]ref, len(refs))
+	ids := make([]int64, 0, len(refs))
+	for _, r := range refs {
+		byID[r.bundle] = r
+		ids = append(ids, r.bundle)
+	}
+	out := &sorted{behind: map[int64][]ref{}}
+	parked := map[identity]time.Time{}
+	var rows []*loaded
+
+	var batch pgx.Batch
+	batch.Queue(clockSQL).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&out.send.request, &out.send.now)
+	})
+	batch.Queue(parkedSQL, l.store.dest).Query(func(rows pgx.Rows) error {
+		var id identity
+		var until time.Time
+		_, err := pgx.ForEachRow(rows, []any{&id.kind, &id.id, &until}, func() error {
+			parked[id] = until
+			return nil
+		})
+		return err
+	})
+	batch.Queue(loadSQL, ids).Query(func(found pgx.Rows) (err error) {
+		rows, err = pgx.CollectRows(found, scanLoaded)
+		return err
+	})
+	if err := l.store.pool.SendBatch(ctx, &batch).Close(); err != nil {
+		return nil, nil, fmt.Errorf("load %d bundles: %w", len(ids), err)
+	}
+
+	var items []*item
+	for _, row := range rows {
+		r := byID[row.id]
+		delete(byID, row.id)
+		it := &item{id: row.id, at: row.at, enqueuedAt: row.enqueuedAt, attempt: r.job.attempt, job: r.job}
+		if done := l.judge(row, it, out); done {
+			continue
+		}
+		if until, why := l.mustWait(it, parked); !until.IsZero() {
+			out.postponed = append(out.postponed, postponed{it, until, why})
+			continue
+		}
+		items = append(items, it)
+	}
+	for _, r := range byID { // erased: there is nothing left to deliver
+		out.settled = append(out.settled, settled{it: &item{id: r.bundle, job: r.job}})
+	}
+	slices.SortFunc(items, func(a, b *item) int {
+		if a.version() == b.version() {
+			return 0
+		}
+		if b.version().after(a.version()) {
+			return -1
+		}
+		return 1
+	})
+	return out, items, nil
+}
+
+// loaded is one row of load.sql.
+type loaded struct {
+	id             int64
+	payload        []byte
+	at, enqueuedAt time.Time
+	outcome        *string
+	doubtSince     *time.Time
+	request        *int64
+}
+
+func scanLoaded(row pgx.CollectableRow) (*loaded, error) {
+	var l loaded
+	err := row.Scan(&l.id, &l.payload, &l.at, &l.enqueuedAt, &l.outcome, &l.doubtSince, &l.request)
+	return &l, err
+}
+
+// judge decides what can be decided without Amplitude and says whether it did.
+func (l *loop) judge(row *loaded, it *item, out *sorted) bool {
+	settle := func(outcome, reason string) bool {
+		out.settled = append(out.settled, settled{it, outcome, reason})
+		return true
+	}
+	if row.outcome != nil && *row.outcome != "in_doubt" {
+		return settle("", "")
+	}
+	if row.doubtSince != nil {
+		it.doubtSince = *row.doubtSince
+		if row.request != nil {
+			it.doubtRequest = *row.request
+		}
+		if !out.send.now.Before(it.doubtSince.Add(doubtLimit)) {
+			return settle("uncertain", "an attempt 6 days ago may have been accepted, and Amplitude would no longer know it")
+		}
+	}
+	if row.payload == nil {
+		return settle("skipped", "its payload was erased")
+	}
+	clean, cleaned, err := bundle.Clean(row.payload)
+	if err != nil {
+		return settle("rejected", err.Error())
+	}
+	if it.cut = cleaned.Cut; it.cut > 0 {
+		// A value may be cut. A name may not: two users whose ids begin alike would
+		// become one.
+		if whole, err := bundle.Parse(row.payload); err == nil {
+			if refusals := whole.Refusals(row.enqueuedAt); len(refusals) > 0 {
+				return settle("rejected", refusals[0].Error())
+			}
+		}
+	}
+	it.bundle, err = bundle.Parse(clean)
+	switch {
+	case errors.Is(err, bundle.ErrNewerVersion):
+		out.postponed = append(out.postponed, postponed{it, out.send.now.Add(newerVersionPause), "newer_version"})
+		return true
+	case err != nil:
+		return settle("rejected", err.Error())
+	}
+	if refusals := it.bundle.Refusals(row.enqueuedAt); len(refusals) > 0 {
+		return settle("rejected", refusals[0].Error())
+	}
+	if l.cfg.InstanceLevel {
+		byInstance(it.bundle)
+	}
+	return false
+}
+
+// newerVersionPause is how long a bundle of an unknown version waits for a newer worker
+// to come by.
+const newerVersionPause = time.Minute
+
+// mustWait says until when Amplitude wants nothing of this bundle's user or device.
+func (l *loop) mustWait(it *item, parked map[identity]time.Time) (time.Time, string) {
+	if len(parked) == 0 {
+		return time.Time{}, ""
+	}
+	for _, id := range it.limitedAs() {
+		if until, ok := parked[id]; ok {
+			return l.throttled.due(id, until), "parked"
+		}
+	}
+	return time.Time{}, ""
+}
+
+// prepare sorts a batch and, if something has to be sent, writes the request down with
+// its reservations, in one transaction.
+func (l *loop) prepare(ctx context.Context, refs []ref, limits requestLimits) (*sorted, error) {
+	out, items, err := l.load(ctx, refs)
+	if err != nil {
+		return nil, err
+	}
+	if l.cfg.Mode != Deliver {
+		out.send.items = items
+		return out, l.recordOutcomes(ctx, out.settled)
+	}
+	err = pgx.BeginFunc(ctx, l.store.pool, func(tx pgx.Tx) error {
+		if out.send.base, err = l.lockProfiles(ctx, tx, items); err != nil {
+			return err
+		}
+		out.pack(l.store.install, out.free(items), limits)
+		return l.writeDown(ctx, tx, out)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// lockProfiles locks the profiles of everybody whose traits the batch touches.
+func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, items []*item) (map[identity]*profile, error) {
+	wanted := map[identity]bool{}
+	for _, it := range items {
+		for _, id := range it.touches() {
+			wanted[id] = true
+		}
+	}
+	base := make(map[identity]*profile, len(wanted))
+	if len(wanted) == 0 {
+		return base, nil
+	}
+	var kinds, ids []string
+	for _, id := range slices.SortedFunc(maps.Keys(wanted), compareIdentities) {
+		kinds, ids = append(kinds, id.kind), append(ids, id.id)
+	}
+	var batch pgx.Batch
+	batch.Queue(profilesInsertSQL, l.store.dest, kinds, ids)
+	batch.Queue(profilesLockSQL, l.store.dest, kinds, ids).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			id, p, err := scanProfile(rows)
+			if err != nil {
+				return err
+			}
+			base[id] = p
+		}
+		return rows.Err()
+	})
+	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return nil, fmt.Errorf("lock %d profiles: %w", len(ids), err)
+	}
+	return base, nil
+}
+
+func scanProfile(rows pgx.Rows) (identity, *profile, error) {
+	var (
+		id               identity
+		traits, counters []byte
+		unsure           []string
+		sentAt           *time.Time
+		heldBy           int64
+		live, doubtful   bool
+	)
+	if err := rows.Scan(&id.kind, &id.id, &traits, &counters, &unsure, &sentAt, &heldBy, &live, &doubtful); err != nil {
+		return id, nil, err
+	}
+	p, err := readProfile(traits, counters, unsure)
+	if err != nil {
+		return id, nil, err
+	}
+	if sentAt != nil {
+		p.sentAt = *sentAt
+	}
+	p.heldBy, p.live, p.doubtful = heldBy, live, doubtful
+	return id, p, nil
+}
+
+// writeDown writes what Prepare decided: outcomes that need no request, the request,
+// its reservations, and versions that move on although nothing is said.
+func (l *loop) writeDown(ctx context.Context, tx pgx.Tx, out *sorted) error {
+	var batch pgx.Batch
+	if len(out.send.items) == 0 {
+		out.send.request = 0
+	} else {
+		ids := make([]int64, len(out.send.items))
+		for i, it := range out.send.items {
+			ids[i] = it.id
+		}
+		batch.Queue(requestOpenSQL, out.send.request, l.store.worker, ids).QueryRow(func(row pgx.Row) error {
+			err := row.Scan(&out.send.startedAt)
+			if errors.Is(err, pgx.ErrNoRows) {
+				return errDeclaredDead
+			}
+			return err
+		})
+	}
+	queueOutcomes(&batch, out.settled)
+	queueProfiles(&batch, l.store.dest, out)
+	if batch.Len() == 0 {
+		return nil
+	}
+	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("write a request of %d bundles down: %w", len(out.send.items), err)
+	}
+	return nil
+}
+
+// errDeclaredDead says that another worker has taken over: nothing may be sent.
+var errDeclaredDead = errors.New("this worker was declared dead by another one")
+
+func queueProfiles(batch *pgx.Batch, dest string, out *sorted) {
+	if rows, requests := out.profileRows(); len(rows.ids) > 0 {
+		batch.Queue(profilesPrepareSQL, dest, rows.kinds, rows.ids, rows.traits, rows.counters, rows.unsure, requests)
+	}
+}
+
+func queueOutcomes(batch *pgx.Batch, all []settled) {
+	var ids []int64
+	var outcomes, reasons []string
+	var attempts []int32
+	for _, s := range all {
+		if s.outcome == "" {
+			continue
+		}
+		ids, outcomes = append(ids, s.it.id), append(outcomes, s.outcome)
+		reasons, attempts = append(reasons, s.reason), append(attempts, int32(s.it.attempt))
+	}
+	if len(ids) > 0 {
+		batch.Queue(outcomesSQL, ids, outcomes, reasons, attempts)
+	}
+}
+
+// recordOutcomes records outcomes on their own.
+func (l *loop) recordOutcomes(ctx context.Context, all []settled) error {
+	var batch pgx.Batch
+	queueOutcomes(&batch, all)
+	if batch.Len() == 0 {
+		return nil
+	}
+	if err := l.store.pool.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("record %d outcomes: %w", len(all), err)
+	}
+	return nil
+}

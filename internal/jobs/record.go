@@ -1,0 +1,114 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sethvargo/go-retry"
+)
+
+// recording are the parameters of record.sql.
+type recording struct {
+	ids      []int64
+	outcomes []string
+	reasons  []string
+	attempts []int32
+	doubts   []*time.Time
+
+	profiles profileColumns
+	sentAt   []*time.Time
+	keep     []bool
+
+	parkKinds, parkIDs []string
+	parkUntil          []time.Time
+}
+
+// record writes down what the flight has come to, and then lets River's jobs and the
+// bundles behind it go on. A database that is away is waited for: until the record
+// stands, nobody may act on what it says. ctx ends the wait at shutdown; the request's
+// row then stays, and another worker finds it.
+func (f *flight) record(ctx context.Context) error {
+	r := f.recording()
+	backoff := retry.WithFullJitter(retry.WithCappedDuration(5*time.Second, retry.NewExponential(100*time.Millisecond)))
+	var ours int
+	err := retry.Do(ctx, backoff, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeoutCause(ctx, statementTimeout, errSlowStatement)
+		defer cancel()
+		err := f.loop.store.pool.QueryRow(ctx, recordSQL,
+			f.send.request, f.loop.store.worker,
+			r.ids, r.outcomes, r.reasons, r.attempts, r.doubts,
+			f.loop.store.dest, r.profiles.kinds, r.profiles.ids, r.profiles.traits, r.profiles.counters, r.profiles.unsure, r.sentAt, r.keep,
+			r.parkKinds, r.parkIDs, r.parkUntil,
+		).Scan(&ours)
+		if err != nil {
+			f.loop.cfg.Logger.WarnContext(ctx, "cannot record a request, trying again", "request", f.send.request, "error", err)
+			return retry.RetryableError(fmt.Errorf("record request %d: %w", f.send.request, err))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if ours == 0 {
+		return errDeclaredDead
+	}
+	return nil
+}
+
+func (f *flight) recording() recording {
+	var r recording
+	for i, it := range f.send.items {
+		fate := f.fates[i]
+		var since *time.Time
+		outcome, reason := fate.outcome, fate.reason
+		if outcome == "" {
+			if !fate.doubt && !it.inDoubt() {
+				continue // it goes back as it came
+			}
+			since = &f.send.startedAt
+			if it.inDoubt() {
+				since = &it.doubtSince
+			}
+			outcome, reason = "in_doubt", "an attempt ended without an answer that says whether it was accepted"
+		}
+		r.ids, r.outcomes, r.reasons = append(r.ids, it.id), append(r.outcomes, outcome), append(r.reasons, reason)
+		r.attempts, r.doubts = append(r.attempts, int32(it.attempt)), append(r.doubts, since)
+	}
+	f.recordProfiles(&r)
+	for id, until := range f.parks {
+		r.parkKinds, r.parkIDs = append(r.parkKinds, id.kind), append(r.parkIDs, id.id)
+		r.parkUntil = append(r.parkUntil, until)
+	}
+	return r
+}
+
+// recordProfiles writes what Amplitude was told. What was planned and is certain not to
+// have been accepted leaves no trace.
+func (f *flight) recordProfiles(r *recording) {
+	f.foldDoubt()
+	held := f.stillInDoubt()
+	for _, id := range f.send.reserved {
+		p := f.send.base[id]
+		var sentAt *time.Time
+		if !p.sentAt.IsZero() {
+			sentAt = &p.sentAt
+		}
+		r.profiles.add(id, p)
+		r.sentAt, r.keep = append(r.sentAt, sentAt), append(r.keep, held[id])
+	}
+}
+
+// stillInDoubt are the identities whose bundles go back in doubt without being parked:
+// their reservation stays until they have been sent again, or a minute has passed.
+func (f *flight) stillInDoubt() map[identity]bool {
+	held := map[identity]bool{}
+	for i, it := range f.send.items {
+		if fate := f.fates[i]; fate.outcome == "" && fate.until.IsZero() && (fate.doubt || it.inDoubt()) {
+			for _, id := range it.touches() {
+				held[id] = true
+			}
+		}
+	}
+	return held
+}

@@ -1,0 +1,1 @@
+INSERT INTO waybill.worker (id, about) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING;

@@ -1,0 +1,1 @@
+SELECT id, beat FROM waybill.worker WHERE id <> $1;

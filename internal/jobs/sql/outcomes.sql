@@ -1,0 +1,8 @@
+-- Outcomes that need no request. `delivered` is final.
+INSERT INTO waybill.delivery AS d (bundle_id, outcome, reason, attempt)
+SELECT n.bundle_id, n.outcome, n.reason, n.attempt
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::int[]) AS n (bundle_id, outcome, reason, attempt)
+ORDER BY n.bundle_id
+ON CONFLICT (bundle_id) DO UPDATE
+SET outcome = EXCLUDED.outcome, reason = EXCLUDED.reason, attempt = EXCLUDED.attempt, at = clock_timestamp()
+WHERE d.outcome <> 'delivered';

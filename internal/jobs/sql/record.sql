@@ -1,0 +1,52 @@
+-- Everything that a settled request means, in one statement and only if the request is
+-- still ours: a worker that slept and was declared dead finds no row and changes
+-- nothing.
+WITH mine AS (
+    DELETE FROM waybill.request WHERE id = $1 AND worker = $2 RETURNING id
+),
+outcomes AS (
+    INSERT INTO waybill.delivery AS d (bundle_id, outcome, reason, attempt, request_id, doubt_since)
+    SELECT n.bundle_id, n.outcome, n.reason, n.attempt, mine.id, n.doubt_since
+    FROM unnest($3::bigint[], $4::text[], $5::text[], $6::int[], $7::timestamptz[])
+        AS n (bundle_id, outcome, reason, attempt, doubt_since), mine
+    ON CONFLICT (bundle_id) DO UPDATE
+    SET outcome = EXCLUDED.outcome,
+        reason = EXCLUDED.reason,
+        attempt = EXCLUDED.attempt,
+        request_id = EXCLUDED.request_id,
+        at = clock_timestamp(),
+        doubt_since = CASE WHEN EXCLUDED.outcome IN ('in_doubt', 'uncertain')
+            THEN least(d.doubt_since, EXCLUDED.doubt_since) END
+    WHERE d.outcome <> 'delivered'
+),
+-- Locked in the order in which flights lock them.
+locked AS (
+    SELECT p.kind, p.id, n.traits, n.counters, n.unsure, n.sent_at, n.keep
+    FROM waybill.profile AS p
+    JOIN unnest($9::text[], $10::text[], $11::jsonb[], $12::jsonb[], $13::text[], $14::timestamptz[], $15::boolean[])
+        AS n (kind, id, traits, counters, unsure, sent_at, keep) ON n.kind = p.kind AND n.id = p.id
+    CROSS JOIN mine
+    WHERE p.dest = $8 AND p.request_id = $1
+    ORDER BY p.kind, p.id
+    FOR UPDATE OF p
+),
+profiles AS (
+    UPDATE waybill.profile AS p
+    SET traits = l.traits,
+        counters = l.counters,
+        unsure = string_to_array(l.unsure, E'\x1f'),
+        sent_at = coalesce(l.sent_at, p.sent_at),
+        request_id = CASE WHEN l.keep THEN p.request_id END
+    FROM locked AS l
+    WHERE p.dest = $8 AND p.kind = l.kind AND p.id = l.id
+),
+parked AS (
+    INSERT INTO waybill.profile AS p (dest, kind, id, parked_until)
+    SELECT $8, n.kind, n.id, n.until
+    FROM unnest($16::text[], $17::text[], $18::timestamptz[]) AS n (kind, id, until), mine
+    WHERE NOT EXISTS (SELECT FROM locked AS l WHERE l.kind = n.kind AND l.id = n.id)
+    ORDER BY n.kind, n.id
+    ON CONFLICT (dest, kind, id) DO UPDATE
+    SET parked_until = greatest(p.parked_until, EXCLUDED.parked_until)
+)
+SELECT count(*) FROM mine;

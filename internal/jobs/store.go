@@ -1,0 +1,46 @@
+package jobs
+
+import (
+	"embed"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+//go:embed sql/*.sql
+var sqlFiles embed.FS
+
+// query is the text of sql/<name>.sql.
+func query(name string) string {
+	text, err := sqlFiles.ReadFile("sql/" + name + ".sql")
+	if err != nil {
+		panic(err) // embedded at build time
+	}
+	return string(text)
+}
+
+var (
+	loadSQL            = query("load")
+	clockSQL           = query("clock")
+	parkedSQL          = query("parked")
+	profilesInsertSQL  = query("profiles_insert")
+	profilesLockSQL    = query("profiles_lock")
+	profilesPrepareSQL = query("profiles_prepare")
+	requestOpenSQL     = query("request_open")
+	outcomesSQL        = query("outcomes")
+	recordSQL          = query("record")
+)
+
+// store is the loop's side of Postgres: who it is, and which project it speaks of.
+type store struct {
+	pool    *pgxpool.Pool
+	worker  string
+	dest    string
+	install string
+}
+
+// nameSeparator joins names into one text parameter: Postgres has no array of arrays
+// of different lengths. Trait names hold no control characters.
+const nameSeparator = "\x1f"
+
+func joinNames(names []string) string { return strings.Join(names, nameSeparator) }
