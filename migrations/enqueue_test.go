@@ -139,6 +139,7 @@ func TestEnqueueNeverRaisesForContent(t *testing.T) {
 		"an odd version":       {`{"key": "v", "v": "one", "user_id": "u", "track": {"event": "X"}}`, "v: is not a version number"},
 		"nesting of 50":        {`{"key": "deep", "user_id": "u", "track": {"event": "X", "properties": ` + deep + `}}`, "nested deeper than 40"},
 		"300 KB":               {fmt.Sprintf(`{"key": "large", "user_id": "u", "track": {"event": "X", "properties": {"p": %q}}}`, strings.Repeat("x", 300<<10)), "larger than 256 KB"},
+		"numbers that unfold":  {`{"key": "unfold", "user_id": "u", "track": {"event": "X", "properties": {"n": [` + strings.TrimSuffix(strings.Repeat("1e300,", 1000), ",") + `]}}}`, "larger than 256 KB"},
 		"tomorrow in words":    {`{"key": "t1", "user_id": "u", "occurred_at": "tomorrow", "track": {"event": "X"}}`, "RFC 3339"},
 		"a time as number":     {`{"key": "t2", "user_id": "u", "occurred_at": 1790000000, "track": {"event": "X"}}`, "RFC 3339"},
 		"the 30th of February": {`{"key": "t3", "user_id": "u", "occurred_at": "2026-02-30T10:00:00Z", "track": {"event": "X"}}`, "RFC 3339"},
