@@ -68,11 +68,11 @@ func launchContainer(ctx context.Context, docker string, opts Options) (_ engine
 	if err := c.prepareHome(ctx, opts.Dir); err != nil {
 		return nil, err
 	}
-	grace := ""
+	grace, scratch := "", c.home
 	if c.durable {
-		grace = "15"
+		grace, scratch = "15", ""
 	}
-	if c.dog, err = startWatchdog(c.lock, dockerWatchdogScript, docker, c.name, grace); err != nil {
+	if c.dog, err = startWatchdog(c.lock, dockerWatchdogScript, docker, c.name, grace, scratch); err != nil {
 		return nil, err
 	}
 	for attempt := 1; ; attempt++ {

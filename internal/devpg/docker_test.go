@@ -149,10 +149,11 @@ func TestDockerServer(t *testing.T) {
 	require.Equal(t, "1", query(t, engine.url(), "SELECT count(*)::text FROM kept"))
 	require.Empty(t, engine.dataDir())
 	require.Zero(t, engine.pid())
-	home := engine.(*container).home
-	require.NoError(t, engine.remove())
 
-	require.NoDirExists(t, home)
+	c := engine.(*container)
+	c.dog.finish() // which is all that happens when we are killed
+	require.NoDirExists(t, c.home)
+	require.NoError(t, engine.remove())
 	require.Error(t, ping(t.Context(), engine.url()))
 	said := calls(t, dir)
 	require.Regexp(t, `(?m)^run -d .* -e POSTGRES_PASSWORD .* -p 127\.0\.0\.1:\d+:5432 .* postgres:18-alpine .*-c jit=on`, said)
