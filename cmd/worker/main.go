@@ -1,0 +1,25 @@
+// Command worker delivers bundles to Amplitude, and is what operators look and act
+// through: migrate, status, doctor, retry, resolve.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		stop()
+		<-signals
+		_, _ = fmt.Fprintln(os.Stderr, "worker: second signal, leaving at once")
+		os.Exit(exitRuntime)
+	}()
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+}

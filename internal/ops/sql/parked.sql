@@ -1,0 +1,1 @@
+SELECT identities, until, capped FROM waybill.parked($1::int);
