@@ -31,6 +31,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, pgtest.IgnoreServer())
 }
 
+// patience is for what takes milliseconds when all is well.
+const patience = time.Minute
+
 // outcome is what a run left behind.
 type outcome struct {
 	code           int
@@ -41,7 +44,7 @@ type outcome struct {
 func invoke(t *testing.T, environ []string, args ...string) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a run that should end and does not
+	ctx, cancel := context.WithTimeout(t.Context(), patience) // a run that should end and does not
 	defer cancel()
 	code := run(ctx, args, environ, strings.NewReader(""), &stdout, &stderr)
 	return outcome{code, stdout.String(), stderr.String()}
@@ -151,7 +154,7 @@ func (b *buffer) until(t *testing.T, want string) {
 	b.mu.Unlock()
 	select {
 	case <-there:
-	case <-t.Context().Done():
+	case <-time.After(patience):
 		t.Fatalf("%q did not come in:\n%s", want, b.String())
 	}
 }

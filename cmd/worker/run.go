@@ -31,7 +31,8 @@ finished, the rest goes back to the queue, and it ends within 25 s. A second
 signal ends it at once; nothing is lost, other workers take over in seconds.
 
 It does not end because Postgres or Amplitude is away. Health, readiness and
-metrics are served on ANALYTICS_HTTP_ADDR from the start.
+metrics are served on ANALYTICS_HTTP_ADDR from the start. Behind a pooler that
+pools by transaction, add default_query_exec_mode=exec to DATABASE_URL.
 
 ` + exitCodes + "\n\n" + environment(),
 		Example: `  worker run
@@ -108,7 +109,7 @@ type worker struct {
 // and until the loop has ended.
 func (w *worker) serve(ctx context.Context, registry *prometheus.Registry) error {
 	w.server = ops.NewServer(ops.ServerConfig{
-		Addr: w.settings.HTTPAddr, Token: w.settings.UIToken, Decision: w.decision,
+		Addr: w.settings.HTTPAddr, AnyPort: w.settings.HTTPAddr == settings.DefaultHTTPAddr, Token: w.settings.UIToken, Decision: w.decision,
 		Pool: w.pool, State: w.state, Registry: registry, Logger: w.log,
 	})
 	if err := w.server.Listen(ctx); err != nil {

@@ -23,6 +23,9 @@ import (
 
 // ServerConfig is what a worker's HTTP needs. All fields but Token are required.
 type ServerConfig struct {
+	// AnyPort lets Listen take another port when Addr's is taken: for an address that
+	// nobody chose, so that a second worker on a machine still drains.
+	AnyPort bool
 	Addr  string          // host:port
 	Token settings.Secret // opens everything but health and metrics; unset: loopback is open, other addresses are closed
 	// Decision is what readiness reports about.
@@ -73,6 +76,11 @@ func NewServer(cfg ServerConfig) *Server {
 func (s *Server) Listen(ctx context.Context) error {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", s.cfg.Addr)
+	if host, _, split := net.SplitHostPort(s.cfg.Addr); err != nil && s.cfg.AnyPort && split == nil {
+		s.cfg.Logger.WarnContext(ctx, "the default address is taken, probably by another worker here; listening on a free port",
+			"addr", s.cfg.Addr, "fix", "set ANALYTICS_HTTP_ADDR for an address that is known")
+		listener, err = config.Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
+	}
 	if err != nil {
 		return fmt.Errorf("listen for operators: %w; set ANALYTICS_HTTP_ADDR to a free host:port", err)
 	}

@@ -92,6 +92,25 @@ func TestATakenAddressIsSaidWithTheFix(t *testing.T) {
 	require.ErrorContains(t, s.Listen(t.Context()), "set ANALYTICS_HTTP_ADDR to a free host:port")
 }
 
+// TestATakenDefaultIsNoReasonNotToDrain is for the second worker on a machine whose
+// address nobody chose.
+func TestATakenDefaultIsNoReasonNotToDrain(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	server := NewServer(ServerConfig{
+		AnyPort: true, Addr: taken.Addr().String(), Decision: delivering, State: working, Pool: pgtest.New(t).Pool(t),
+		Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, server.Listen(t.Context()))
+	require.NotEqual(t, taken.Addr().String(), server.Addr().String())
+
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	require.NoError(t, server.Run(ctx))
+}
+
 func TestServerHasEveryTimeout(t *testing.T) {
 	t.Parallel()
 	s := NewServer(ServerConfig{

@@ -13,6 +13,9 @@ package settings
 
 import "slices"
 
+// DefaultHTTPAddr is ANALYTICS_HTTP_ADDR when nobody set it.
+const DefaultHTTPAddr = "127.0.0.1:8080"
+
 // Settings is the environment after [Load], with the defaults filled in. Each field's comment is the manual of its
 // variable; an empty value counts as unset everywhere.
 type Settings struct {

@@ -81,7 +81,7 @@ func TestLoadReadsEveryVariable(t *testing.T) {
 func TestLoadTakesEmptyAsUnset(t *testing.T) {
 	t.Parallel()
 	defaults := settings.Settings{
-		Region: "us", API: "batch", Env: "development", Enabled: true, HTTPAddr: "127.0.0.1:8080", LogFormat: "auto",
+		Region: "us", API: "batch", Env: "development", Enabled: true, HTTPAddr: settings.DefaultHTTPAddr, LogFormat: "auto",
 	}
 
 	unset, err := settings.Load(nil)
