@@ -16,7 +16,8 @@ import (
 // made of it or what speaks against it.
 type draft struct {
 	event    Event
-	lone     bool // traits and groups alone, without an event
+	groups   []Group // the event's own, in place of the actor's; nil for none
+	lone     bool    // traits and groups alone, without an event
 	payload  []byte
 	cleaned  bundle.Cleaned
 	refusals []bundle.Refusal
@@ -31,23 +32,29 @@ func (d *draft) refuse(field, problem string) {
 func read(events []Trackable) []draft {
 	drafts := make([]draft, len(events))
 	for i, e := range events {
-		if err := readOne(e, &drafts[i].event); err != nil {
+		if err := drafts[i].read(e); err != nil {
 			drafts[i].refuse("event", err.Error())
 		}
 	}
 	return drafts
 }
 
-func readOne(e Trackable, into *Event) (err error) {
+func (d *draft) read(e Trackable) (err error) {
 	defer func() {
 		if recover() != nil {
-			err = fmt.Errorf("panics in the AsEvent of a %T; mend it", e)
+			err = fmt.Errorf("panics in a method of a %T; mend it", e)
 		}
 	}()
 	if e == nil {
 		return errors.New("is nil; pass an Event")
 	}
-	*into = e.AsEvent()
+	d.event = e.AsEvent()
+	if placed, ok := e.(interface{ Groups() []Group }); ok {
+		d.groups = placed.Groups()
+	}
+	if checked, ok := e.(interface{ Validate() error }); ok {
+		return checked.Validate()
+	}
 	return nil
 }
 
@@ -76,6 +83,13 @@ func (d *draft) assemble(shared common, first bool, now time.Time) {
 	d.refusals = slices.Clone(shared.refusals)
 	if !first {
 		b.Increment = nil
+	}
+	if d.groups != nil {
+		var own common
+		own.groups(d.groups)
+		b.Groups = own.bundle.Groups
+		d.cleaned.Add(own.cleaned)
+		d.refusals = append(d.refusals, own.refusals...)
 	}
 	b.Key = d.event.Key
 	if at := d.event.OccurredAt; !at.IsZero() {

@@ -328,7 +328,7 @@ func TestPanicsOfTheCallerAreRejections(t *testing.T) {
 	var rejected *RejectedError
 	require.ErrorAs(t, err, &rejected)
 	require.Equal(t, []Rejection{
-		{0, "", "event", "panics in the AsEvent of a waybill.explosive; mend it"},
+		{0, "", "event", "panics in a method of a waybill.explosive; mend it"},
 		{1, "", "event", "is nil; pass an Event"},
 		{2, "k", "identify", "holds a nil trait; use Set, SetOnce, Unset or Increment"},
 		{2, "k", "identify.set.a", "panics while a waybill.explosive is turned into JSON; mend its MarshalJSON"},

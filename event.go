@@ -47,6 +47,11 @@ func (e Event) AsEvent() Event { return e }
 //			Properties: waybill.Properties{"order_id": o.OrderID, "total_cents": o.TotalCents},
 //		}
 //	}
+//
+// Two more methods are used where a type has them. Groups() []Group says where it
+// happened, in place of the groups of [Actor.In]: a generated event cannot be
+// tracked without its level. Validate() error says what its definition has
+// against it; an error rejects the event, and is shown, so it quotes no value.
 type Trackable interface {
 	AsEvent() Event
 }
