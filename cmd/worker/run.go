@@ -48,7 +48,7 @@ pools by transaction, add default_query_exec_mode=exec to DATABASE_URL.
 func (p *program) work(ctx context.Context, once bool) error {
 	s, loadErr := settings.Load(p.environ)
 	d, decideErr := s.Decide()
-	if err := joined(loadErr, s.RequireDatabase(), decideErr); err != nil {
+	if err := joined(loadErr, s.RequireDatabase(), decideErr, withoutPlan(s)); err != nil {
 		return err
 	}
 	config, err := poolConfig(s)
@@ -195,7 +195,7 @@ func (w *worker) deliverOnce(ctx context.Context) error {
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
-	return w.runner.RunOnce(ctx)
+	return nil
 }
 
 var errAwayTooLong = errors.New("the database was away for a minute")
