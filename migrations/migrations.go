@@ -86,11 +86,11 @@ func Version() int { return len(Steps()) }
 func Fingerprint() string {
 	sum := sha256.New()
 	for _, step := range Steps() {
-		fmt.Fprintf(sum, "%d %s\n%s\n%s\n", step.Version, step.Name, step.Up, step.Down)
+		_, _ = fmt.Fprintf(sum, "%d %s\n%s\n%s\n", step.Version, step.Name, step.Up, step.Down)
 	}
 	if migrator, err := newRiverMigrator(nil); err == nil {
 		for _, step := range migrator.AllVersions() {
-			fmt.Fprintf(sum, "river %d\n%s\n", step.Version, step.SQLUp)
+			_, _ = fmt.Fprintf(sum, "river %d\n%s\n", step.Version, step.SQLUp)
 		}
 	}
 	return hex.EncodeToString(sum.Sum(nil))[:16]
@@ -230,7 +230,7 @@ func locked(ctx context.Context, pool *pgxpool.Pool, fn func(*pgx.Conn) error) e
 	if err != nil {
 		return fmt.Errorf("connect to migrate: %w", err)
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	for {
 		var held bool
 		if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", int64(lockKey)).Scan(&held); err != nil {

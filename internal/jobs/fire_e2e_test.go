@@ -189,7 +189,7 @@ func TestADatabaseThatGoesAwayIsWaitedFor(t *testing.T) {
 func TestAPausedWorkerDoesNotSpeakForOthers(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, amplitudetest.Config{})
-	real := h.sender(t)
+	client := h.sender(t)
 	paused, proceed := make(chan struct{}), make(chan struct{})
 	var calls atomic.Int32
 	sleeper := senderFunc(func(ctx context.Context, events []json.RawMessage) amplitude.Answer {
@@ -197,7 +197,7 @@ func TestAPausedWorkerDoesNotSpeakForOthers(t *testing.T) {
 			close(paused)
 			<-proceed
 		}
-		return real.Upload(ctx, events)
+		return client.Upload(ctx, events)
 	})
 	_, asleep, stopAsleep := h.start(t, func(cfg *Config) { cfg.Sender = sleeper })
 	h.enqueue(t, onPlan("a", "u1", "old"))

@@ -292,7 +292,9 @@ func (l *loop) printEvents(events []json.RawMessage) {
 	l.print.Lock()
 	defer l.print.Unlock()
 	for _, event := range events {
-		fmt.Fprintf(l.cfg.DebugWriter, "%s\n", event)
+		if _, err := fmt.Fprintf(l.cfg.DebugWriter, "%s\n", event); err != nil {
+			l.cfg.Logger.Warn("cannot print an event", "error", err)
+		}
 	}
 }
 

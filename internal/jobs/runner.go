@@ -127,8 +127,11 @@ func (r *Runner) run(ctx context.Context, until func(context.Context, *loop) err
 	r.cfg.Logger.InfoContext(ctx, "stopping: finishing the requests under way")
 	stopFetching, jobsEnded := context.WithCancel(context.WithoutCancel(ctx))
 	defer jobsEnded()
-	fetching := make(chan error, 1)
-	go func() { fetching <- client.Stop(stopFetching) }()
+	fetching := make(chan struct{})
+	go func() {
+		defer close(fetching)
+		_ = client.Stop(stopFetching) // it ends with the jobs, or when nothing more is waited for
+	}()
 	stopGathering()
 	requests := time.AfterFunc(finishRequests, func() { stopRequests(errStopping) })
 	records := time.AfterFunc(finishRecords, stopRecording)
@@ -146,7 +149,7 @@ func (r *Runner) run(ctx context.Context, until func(context.Context, *loop) err
 	select {
 	case <-client.Stopped():
 	case <-riverCtx.Done():
-		failure = errors.Join(failure, errors.New("River did not stop in time; its jobs will be found by their missing heartbeat"))
+		failure = errors.Join(failure, errors.New("stop River: it took too long; its jobs will be found by their missing heartbeat"))
 	}
 	jobsEnded()
 	<-fetching
