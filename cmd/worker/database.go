@@ -121,10 +121,18 @@ func connect(ctx context.Context, config *pgxpool.Config, writes bool) (*pgx.Con
 		return nil, databaseError{errors.New("the database cannot be used: " + why), fix}
 	}
 	if err := migrations.Check(ctx, conn); err != nil {
-		_ = conn.Close(context.WithoutCancel(ctx))
+		disconnect(ctx, conn)
 		return nil, refused(err)
 	}
 	return conn, nil
+}
+
+// disconnect says goodbye even when ctx has ended; a server that does not hear it
+// notices by itself.
+func disconnect(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = conn.Close(ctx)
 }
 
 // refused makes a databaseError of what a query failed with.

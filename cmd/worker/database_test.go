@@ -71,14 +71,17 @@ func TestAPoolLeavesAServerThatHasBecomeReadOnly(t *testing.T) {
 		demote func(*testing.T, *pgxpool.Pool)
 	}{
 		"it says so itself": {func(t *testing.T, pool *pgxpool.Pool) {
+			t.Helper()
 			_, err := pool.Exec(t.Context(), "SET default_transaction_read_only = on")
 			require.NoError(t, err)
 		}},
 		"a statement is refused": {func(t *testing.T, pool *pgxpool.Pool) {
+			t.Helper()
 			_, err := pool.Exec(t.Context(), "SET transaction_read_only = on; CREATE TABLE t ()")
 			require.ErrorContains(t, err, "25006")
 		}},
 		"a batch is refused": {func(t *testing.T, pool *pgxpool.Pool) {
+			t.Helper()
 			batch := &pgx.Batch{}
 			batch.Queue("SET transaction_read_only = on")
 			batch.Queue("CREATE TABLE t ()")

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -81,7 +82,7 @@ func exec1(t *testing.T, db *pgtest.DB, sql string, args ...any) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), db.URL)
 	require.NoError(t, err)
-	defer conn.Close(context.Background())
+	defer func() { require.NoError(t, conn.Close(context.Background())) }()
 	_, err = conn.Exec(t.Context(), sql, args...)
 	require.NoError(t, err)
 }
@@ -90,7 +91,7 @@ func ask[T any](t *testing.T, db *pgtest.DB, sql string, args ...any) T {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), db.URL)
 	require.NoError(t, err)
-	defer conn.Close(context.Background())
+	defer func() { require.NoError(t, conn.Close(context.Background())) }()
 	var value T
 	require.NoError(t, conn.QueryRow(t.Context(), sql, args...).Scan(&value))
 	return value
@@ -201,7 +202,7 @@ func process(t *testing.T, environ []string, args ...string) (*exec.Cmd, *buffer
 	t.Helper()
 	stderr := &buffer{}
 	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(environ, asWorker+"=1", "PATH="+os.Getenv("PATH"))
+	cmd.Env = slices.Concat(environ, []string{asWorker + "=1", "PATH=" + os.Getenv("PATH")})
 	cmd.Stderr = stderr
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {

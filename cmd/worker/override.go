@@ -102,7 +102,7 @@ func (p *program) override(ctx context.Context, action ops.Action, f overrideFla
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer disconnect(ctx, conn)
 	o, err := ops.NewOverride(ctx, conn, action, f.filter)
 	if err != nil {
 		return refused(err)

@@ -56,7 +56,7 @@ func (p *program) execute(ctx context.Context, args []string) (code int) {
 			code = exitRuntime
 		}
 	}()
-	root := p.root()
+	root := p.root() //nolint:contextcheck // each command gets its context from ExecuteContext
 	root.SetArgs(args)
 	return p.exitCode(root.ExecuteContext(ctx))
 }

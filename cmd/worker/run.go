@@ -195,7 +195,7 @@ func (w *worker) deliverOnce(ctx context.Context) error {
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
-	return nil
+	return w.runner.RunOnce(ctx)
 }
 
 var errAwayTooLong = errors.New("the database was away for a minute")

@@ -56,7 +56,7 @@ func (p *program) status(ctx context.Context, f statusFlags) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer disconnect(ctx, conn)
 	switch {
 	case f.key != "":
 		return p.lookup(ctx, conn, f)

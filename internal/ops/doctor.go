@@ -127,7 +127,7 @@ func (d Doctor) Examine(ctx context.Context) []Finding {
 	findings := []Finding{configurationFinding(d.Decision)}
 	findings = append(findings, e.checkDatabase(ctx)...)
 	if e.conn != nil {
-		defer e.conn.Close(context.WithoutCancel(ctx))
+		defer func() { _ = e.conn.Close(context.WithoutCancel(ctx)) }()
 		findings = append(findings, e.examineDatabase(ctx)...)
 	}
 	return append(findings, e.run(ctx, []check{{"endpoint", (*examination).checkEndpoint}})...)

@@ -50,7 +50,7 @@ func (e *examination) greet(ctx context.Context, target *url.URL) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // nothing was written
 	if target.Scheme != "https" {
 		return nil
 	}

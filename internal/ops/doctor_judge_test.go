@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -167,7 +168,7 @@ func TestAPoolerIsSuspectedOnlyWithPreparedStatements(t *testing.T) {
 	d := doctor(t, f.db.URL)
 	conn, err := pgx.ConnectConfig(t.Context(), d.Config.ConnConfig)
 	require.NoError(t, err)
-	defer conn.Close(t.Context())
+	defer func() { require.NoError(t, conn.Close(context.Background())) }()
 	e := &examination{Doctor: d, conn: conn, server: serverFacts{BackendPID: conn.PgConn().PID() + 1, FreeSlots: 100}}
 	findings, err := e.checkPool(t.Context())
 	require.NoError(t, err)
@@ -201,7 +202,7 @@ func TestAStandbyAndASwitchedOffAutovacuumAreFound(t *testing.T) {
 	f := newFixture(t)
 	conn, err := pgx.Connect(t.Context(), f.db.URL)
 	require.NoError(t, err)
-	defer conn.Close(t.Context())
+	defer func() { require.NoError(t, conn.Close(context.Background())) }()
 	e = &examination{conn: conn, server: serverFacts{Autovacuum: true, TrackCounts: false}}
 	findings, err = e.checkAutovacuum(t.Context())
 	require.NoError(t, err)

@@ -29,7 +29,7 @@ func judgeDeadLetters(s Status) []Finding {
 	var findings []Finding
 	if bundles, _, capped := s.DeadLetterCount("rejected"); bundles > 0 {
 		top := topReason(s, "rejected")
-		findings = append(findings, warn(fmt.Sprintf("mend the cause, then: worker retry --outcome rejected --reason %s", shellQuote(top.Reason)),
+		findings = append(findings, warn("mend the cause, then: worker retry --outcome rejected"+reasonFlag(top.Reason),
 			"%s rejected, the oldest %s ago; most often: %s", plural(bundles, capped, "bundle"), span(s.At.Sub(top.Oldest)), orNone(top.Reason))...)
 	}
 	if bundles, _, capped := s.DeadLetterCount("uncertain"); bundles > 0 {
@@ -50,6 +50,17 @@ func topReason(s Status, outcome string) DeadLetter {
 		}
 	}
 	return DeadLetter{}
+}
+
+// reasonFlag is the flag of worker retry that means this reason, which may have been cut.
+func reasonFlag(reason string) string {
+	switch {
+	case reason == "":
+		return ""
+	case strings.Contains(reason, "%"): // it is read as a pattern then
+		return " --reason " + shellQuote(reason+"%")
+	}
+	return " --reason " + shellQuote(reason)
 }
 
 // quoteLiteral makes an SQL literal of a text.

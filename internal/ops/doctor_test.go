@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
@@ -29,6 +30,7 @@ func doctor(t *testing.T, url string) Doctor {
 	config, err := pgxpool.ParseConfig(url)
 	require.NoError(t, err)
 	config.MaxConns = 14
+	config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite // as a worker's has it
 	return Doctor{Decision: debugging, Config: config}
 }
 
@@ -158,6 +160,10 @@ func TestDoctorFindsEachFaultAndKnowsTheFix(t *testing.T) {
 			f.given("rejected", "it's broken", keys("a", 3)...)
 			f.given("rejected", "other", "b:1")
 		}, "dead_letters", Warn, "4 bundles rejected", `worker retry --outcome rejected --reason 'it'\''s broken'`},
+		"rejected for a reason with a percent sign": {func(f *fixture, _ *Doctor) { f.given("rejected", "100% wrong", "a:1") },
+			"dead_letters", Warn, "1 bundle rejected", `--reason '100% wrong%'`},
+		"rejected for no reason": {func(f *fixture, _ *Doctor) { f.given("rejected", "", "a:1") },
+			"dead_letters", Warn, "most often: (no reason)", "worker retry --outcome rejected"},
 		"uncertain": {func(f *fixture, _ *Doctor) { f.given("uncertain", "", "a:1") },
 			"dead_letters", Warn, "1 bundle uncertain", "worker resolve"},
 		"long in doubt": {func(f *fixture, _ *Doctor) {
@@ -272,6 +278,15 @@ func TestDoctorFindsNothingOnADatabaseMadeFromThePrintedScript(t *testing.T) {
 		Exec(t.Context(), script.String())
 	require.NoError(t, err)
 	require.Empty(t, complaints(doctor(t, db.URL).Examine(t.Context())))
+}
+
+// During a rolling deploy the database is ahead of the workers that are still to go.
+func TestDoctorDoesNotJudgeASchemaThatItIsTooOldFor(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.exec("INSERT INTO waybill.migration (version, name, readable_by) VALUES (99, 'future', 1)")
+	f.exec("CREATE OR REPLACE FUNCTION waybill.read_time(given text) RETURNS timestamptz LANGUAGE sql AS 'SELECT now()'")
+	require.Empty(t, complaints(doctor(t, f.db.URL).Examine(t.Context())))
 }
 
 func TestDoctorChangesNothing(t *testing.T) {

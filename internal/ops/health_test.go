@@ -67,7 +67,7 @@ func get(t *testing.T, url string, header ...string) (int, string) {
 	}
 	resp, err := client.Do(req)
 	require.NoError(t, err)
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	return resp.StatusCode, string(body)
@@ -167,6 +167,7 @@ func TestUnreadyOnHoldSaysWhyAndHowManyWait(t *testing.T) {
 func TestUnreadyWithoutAUsableDatabase(t *testing.T) {
 	t.Parallel()
 	unreachable := func(t *testing.T) *pgxpool.Pool {
+		t.Helper()
 		config, err := pgxpool.ParseConfig("postgres://secret-user:secret-password@127.0.0.1:1/secret_db")
 		require.NoError(t, err)
 		pool, err := pgxpool.NewWithConfig(t.Context(), config)
@@ -175,21 +176,30 @@ func TestUnreadyWithoutAUsableDatabase(t *testing.T) {
 		return pool
 	}
 	readOnly := func(t *testing.T) *pgxpool.Pool {
+		t.Helper()
 		return pgtest.New(t).Pool(t, func(c *pgxpool.Config) { c.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on" })
 	}
 	newer := func(t *testing.T) *pgxpool.Pool {
+		t.Helper()
 		f := newFixture(t)
 		f.exec("INSERT INTO waybill.migration (version, name, readable_by) VALUES (99, 'future', 99)")
 		return f.pool
 	}
-	forbidden := func(t *testing.T) *pgxpool.Pool { return newFixture(t).as("waybill_producer") }
+	forbidden := func(t *testing.T) *pgxpool.Pool {
+		t.Helper()
+		return newFixture(t).as("waybill_producer")
+	}
+	blank := func(t *testing.T) *pgxpool.Pool {
+		t.Helper()
+		return pgtest.Blank(t).Pool(t)
+	}
 
 	for name, test := range map[string]struct {
 		pool   func(*testing.T) *pgxpool.Pool
 		detail string
 	}{
 		"away":       {unreachable, "cannot be reached"},
-		"unmigrated": {func(t *testing.T) *pgxpool.Pool { return pgtest.Blank(t).Pool(t) }, "worker migrate"},
+		"unmigrated": {blank, "worker migrate"},
 		"newer":      {newer, "upgrade this binary"},
 		"read-only":  {readOnly, "read-only"},
 		"no rights":  {forbidden, "SQLSTATE 42501"},
@@ -212,7 +222,7 @@ func TestReadinessAnswersWhileTheDatabaseIsSilent(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	t.Cleanup(func() { silent.Close() })
+	t.Cleanup(func() { require.NoError(t, silent.Close()) })
 	config, err := pgxpool.ParseConfig("postgres://u@" + silent.Addr().String() + "/d?sslmode=disable")
 	require.NoError(t, err)
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)

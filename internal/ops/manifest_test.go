@@ -12,7 +12,7 @@ import (
 )
 
 // The list that the doctor compares with is what the migrations of this version make.
-// After a change of them: go test ./internal/ops -run Manifest -update
+// After a change of them run it with -update: go test ./internal/ops -run Manifest -update.
 func TestManifestIsWhatTheMigrationsMake(t *testing.T) {
 	t.Parallel()
 	rows, err := pgtest.New(t).Pool(t).Query(t.Context(), query("manifest"))

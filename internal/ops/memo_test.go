@@ -10,9 +10,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inBubble runs a memo whose question takes as long as the channel says.
-func inBubble(t *testing.T, took func(call int) time.Duration, test func(t *testing.T, m *memo[int], calls *int)) {
+// scene is a memo at work, in a bubble of time of its own.
+type scene struct {
+	*testing.T
+	memo  *memo[int]
+	calls *int // how often it has asked
+}
+
+// play runs a test on a memo whose question takes as long as took says.
+func play(t *testing.T, took func(call int) time.Duration, test func(s scene)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
+		t.Helper()
 		calls := 0
 		m := newMemo(func(ctx context.Context) (int, error) {
 			calls++
@@ -30,7 +39,7 @@ func inBubble(t *testing.T, took func(call int) time.Duration, test func(t *test
 			defer close(done)
 			m.run(ctx)
 		}()
-		test(t, m, &calls)
+		test(scene{t, m, &calls})
 		cancel()
 		<-done
 	})
@@ -40,19 +49,19 @@ func quick(int) time.Duration { return time.Millisecond }
 
 func TestMemoAsksOnceWhileTheAnswerIsFresh(t *testing.T) {
 	t.Parallel()
-	inBubble(t, quick, func(t *testing.T, m *memo[int], calls *int) {
-		require.Zero(t, *calls, "nobody has asked")
+	play(t, quick, func(s scene) {
+		require.Zero(s, *s.calls, "nobody has asked")
 		for range 5 {
-			answer, _, err := m.get(t.Context())
-			require.NoError(t, err)
-			require.Equal(t, 1, answer)
+			answer, _, err := s.memo.get(s.Context())
+			require.NoError(s, err)
+			require.Equal(s, 1, answer)
 		}
 		<-time.After(11 * time.Second)
-		require.Equal(t, 1, *calls, "nor does it ask on its own")
-		answer, at, err := m.get(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, 2, answer)
-		require.Zero(t, time.Since(at))
+		require.Equal(s, 1, *s.calls, "nor does it ask on its own")
+		answer, at, err := s.memo.get(s.Context())
+		require.NoError(s, err)
+		require.Equal(s, 2, answer)
+		require.Zero(s, time.Since(at))
 	})
 }
 
@@ -64,47 +73,47 @@ func TestMemoNeverKeepsACallerWaitingForLong(t *testing.T) {
 		}
 		return time.Hour
 	}
-	inBubble(t, slow, func(t *testing.T, m *memo[int], _ *int) {
-		_, first, err := m.get(t.Context())
-		require.NoError(t, err)
+	play(t, slow, func(s scene) {
+		_, first, err := s.memo.get(s.Context())
+		require.NoError(s, err)
 		<-time.After(time.Minute)
 
 		began := time.Now()
-		answer, at, err := m.get(t.Context())
-		require.Equal(t, 250*time.Millisecond, time.Since(began))
-		require.NoError(t, err)
-		require.Equal(t, 1, answer, "the one before")
-		require.Equal(t, first, at, "and when that was")
+		answer, at, err := s.memo.get(s.Context())
+		require.Equal(s, 250*time.Millisecond, time.Since(began))
+		require.NoError(s, err)
+		require.Equal(s, 1, answer, "the one before")
+		require.Equal(s, first, at, "and when that was")
 
 		<-time.After(3 * time.Second)
-		_, _, err = m.get(t.Context())
-		require.ErrorIs(t, err, context.DeadlineExceeded, "the question was ended after its 2 s")
+		_, _, err = s.memo.get(s.Context())
+		require.ErrorIs(s, err, context.DeadlineExceeded, "the question was ended after its 2 s")
 	})
 }
 
 func TestMemoHasNoAnswerAtFirst(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(int) time.Duration { return time.Second }, func(t *testing.T, m *memo[int], _ *int) {
-		_, at, err := m.get(t.Context())
-		require.ErrorIs(t, err, errNoAnswer)
-		require.True(t, at.IsZero())
+	play(t, func(int) time.Duration { return time.Second }, func(s scene) {
+		_, at, err := s.memo.get(s.Context())
+		require.ErrorIs(s, err, errNoAnswer)
+		require.True(s, at.IsZero())
 
-		gone, cancel := context.WithCancel(t.Context())
+		gone, cancel := context.WithCancel(s.Context())
 		cancel()
 		began := time.Now()
-		_, _, err = m.get(gone)
-		require.Error(t, err)
-		require.Zero(t, time.Since(began), "a caller who has left does not wait")
+		_, _, err = s.memo.get(gone)
+		require.Error(s, err)
+		require.Zero(s, time.Since(began), "a caller who has left does not wait")
 	})
 }
 
 func TestMemoAsksOnceForManyCallers(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(int) time.Duration { return 100 * time.Millisecond }, func(t *testing.T, m *memo[int], calls *int) {
+	play(t, func(int) time.Duration { return 100 * time.Millisecond }, func(s scene) {
 		answers := make(chan int)
 		for range 50 {
 			go func() {
-				answer, _, err := m.get(t.Context())
+				answer, _, err := s.memo.get(s.Context())
 				if err != nil {
 					answer = -1
 				}
@@ -112,10 +121,10 @@ func TestMemoAsksOnceForManyCallers(t *testing.T) {
 			}()
 		}
 		for range 50 {
-			require.Equal(t, 1, <-answers)
+			require.Equal(s, 1, <-answers)
 		}
 		synctest.Wait()
-		require.LessOrEqual(t, *calls, 2, "one for all, and at most one wish left over")
+		require.LessOrEqual(s, *s.calls, 2, "one for all, and at most one wish left over")
 	})
 }
 

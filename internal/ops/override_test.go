@@ -2,7 +2,6 @@ package ops
 
 import (
 	"context"
-	"sync"
 	"testing"
 	"time"
 
@@ -123,12 +122,12 @@ func TestPreviewCountsWhatRunDoesAndChangesNothing(t *testing.T) {
 	f := newFixture(t)
 	f.given("rejected", "x", keys("a", 5)...)
 	f.given("skipped", "mode is debug", keys("b", 4)...)
-	o, err := NewOverride(t.Context(), f.pool, Retry, Filter{Limit: 7})
+	o, err := NewOverride(t.Context(), f.pool, Retry, Filter{Until: time.Now().Add(time.Hour)})
 	require.NoError(t, err)
 
 	preview, err := o.Preview(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, 7, preview.Moved)
+	require.Equal(t, 9, preview.Moved)
 	require.Equal(t, 9, one[int](f, "SELECT count(*) FROM waybill.delivery"))
 
 	// A bundle that is refused while the operator thinks is not what was counted.
@@ -137,7 +136,20 @@ func TestPreviewCountsWhatRunDoesAndChangesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, preview, done)
 	require.Equal(t, "rejected", f.outcome(late))
-	require.Equal(t, 3, one[int](f, "SELECT count(*) FROM waybill.delivery"))
+	require.Equal(t, 1, one[int](f, "SELECT count(*) FROM waybill.delivery"))
+}
+
+func TestALimitSpansOutcomesAndTakesTheOldestFirst(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	young := f.given("rejected", "x", keys("a", 3)...)
+	f.exec("UPDATE waybill.delivery SET at = at + interval '1 microsecond' * bundle_id")
+	f.given("skipped", "mode is debug", keys("b", 2)...)
+
+	require.Equal(t, 2, f.override(f.pool, Retry, Filter{Limit: 2}).Moved)
+	require.Equal(t, "rejected", f.outcome(young[2]))
+	require.Equal(t, 2, f.override(f.pool, Retry, Filter{Limit: 2}).Moved)
+	require.Equal(t, []string{"skipped"}, all[string](f, "SELECT outcome FROM waybill.delivery"))
 }
 
 func TestFilterMeansWhatItSays(t *testing.T) {
@@ -211,27 +223,38 @@ func TestTwoOperatorsAtOnceMakeOneJob(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	ids := f.given("rejected", "x", keys("a", 200)...)
+	first, err := f.pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = first.Rollback(context.Background()) }()
+	_, err = first.Exec(t.Context(), "SELECT waybill.retry('rejected', dry_run => false)")
+	require.NoError(t, err)
 
-	var moved [2]int
-	var both sync.WaitGroup
-	for i := range moved {
-		both.Go(func() {
-			o, err := NewOverride(t.Context(), f.pool, Retry, Filter{})
-			if err == nil {
-				var tally Tally
-				tally, err = o.Run(t.Context(), func(Tally) {})
-				moved[i] = tally.Moved
-			}
-			if err != nil {
-				t.Error(err)
-			}
-		})
+	type result struct {
+		tally Tally
+		err   error
 	}
-	both.Wait()
+	second := make(chan result, 1)
+	o, err := NewOverride(t.Context(), f.pool, Retry, Filter{})
+	require.NoError(t, err)
+	go func() {
+		tally, err := o.Run(t.Context(), func(Tally) {})
+		second <- result{tally, err}
+	}()
+	for one[int](f, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == 0 {
+		select {
+		case r := <-second:
+			t.Fatalf("the second did not wait for the first: %+v", r)
+		default:
+		}
+	}
+	require.NoError(t, first.Commit(t.Context()))
 
-	require.Equal(t, len(ids), moved[0]+moved[1])
+	r := <-second
+	require.NoError(t, r.err)
+	require.Zero(t, r.tally.Moved)
 	require.Equal(t, len(ids), one[int](f, `
 		SELECT sum(jsonb_array_length(args -> 'bundle_ids')) FROM waybill.river_job WHERE state = 'available'`))
+	require.Equal(t, len(ids), one[int](f, "SELECT count(*) FROM waybill.delivery_log"))
 }
 
 func TestAStoppedRunSaysWhatItHasDone(t *testing.T) {

@@ -1,7 +1,6 @@
 package ops
 
 import (
-	"errors"
 	"os"
 	"testing"
 
@@ -150,5 +149,5 @@ func TestTheOperatorsStepSurvivesAnUpgradeOfRiver(t *testing.T) {
 	}
 	_, err = Lookup(t.Context(), f.as("waybill_producer"), "a:1")
 	require.Error(t, err)
-	require.False(t, errors.Is(err, ErrUnknown))
+	require.NotErrorIs(t, err, ErrUnknown)
 }

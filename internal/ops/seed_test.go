@@ -22,6 +22,7 @@ type fixture struct {
 }
 
 func newFixture(t *testing.T) *fixture {
+	t.Helper()
 	db := pgtest.New(t)
 	return &fixture{t: t, db: db, pool: db.Pool(t)}
 }

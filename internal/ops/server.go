@@ -21,13 +21,15 @@ import (
 	"waybill/internal/settings"
 )
 
-// ServerConfig is what a worker's HTTP needs. All fields but Token are required.
+// ServerConfig is what a worker's HTTP needs. All fields but AnyPort and Token are required.
 type ServerConfig struct {
+	Addr string // host:port
 	// AnyPort lets Listen take another port when Addr's is taken: for an address that
 	// nobody chose, so that a second worker on a machine still drains.
 	AnyPort bool
-	Addr  string          // host:port
-	Token settings.Secret // opens everything but health and metrics; unset: loopback is open, other addresses are closed
+	// Token opens everything but health and metrics. Unset, that is open on the loopback
+	// and closed on other addresses.
+	Token settings.Secret
 	// Decision is what readiness reports about.
 	Decision settings.Decision
 	Pool     *pgxpool.Pool

@@ -63,7 +63,7 @@ func TestPagesCannotBeFramedOrSniffed(t *testing.T) {
 	t.Parallel()
 	resp, err := client.Get(serve(t, func(*ServerConfig) {}) + "/")
 	require.NoError(t, err)
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	require.Equal(t, "nosniff", resp.Header.Get("X-Content-Type-Options"))
 	require.Contains(t, resp.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'")
 	require.Contains(t, resp.Header.Get("Content-Type"), "text/html")
@@ -75,7 +75,7 @@ func TestOnlyReadingIsOffered(t *testing.T) {
 	for _, path := range []string{"/", "/healthz", "/readyz", "/metrics", "/nothing"} {
 		resp, err := client.Post(base+path, "text/plain", nil)
 		require.NoError(t, err)
-		resp.Body.Close()
+		require.NoError(t, resp.Body.Close())
 		require.Equal(t, http.StatusMethodNotAllowed, resp.StatusCode, path)
 	}
 }
@@ -84,7 +84,7 @@ func TestATakenAddressIsSaidWithTheFix(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer taken.Close()
+	defer func() { _ = taken.Close() }()
 	s := NewServer(ServerConfig{
 		Addr: taken.Addr().String(), Decision: delivering, State: working, Pool: pgtest.New(t).Pool(t),
 		Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
@@ -98,7 +98,7 @@ func TestATakenDefaultIsNoReasonNotToDrain(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer taken.Close()
+	defer func() { _ = taken.Close() }()
 	server := NewServer(ServerConfig{
 		AnyPort: true, Addr: taken.Addr().String(), Decision: delivering, State: working, Pool: pgtest.New(t).Pool(t),
 		Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
@@ -109,6 +109,17 @@ func TestATakenDefaultIsNoReasonNotToDrain(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	require.NoError(t, server.Run(ctx))
+}
+
+func TestASecondWorkerTakesAnotherPortWhereNobodyChoseOne(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = taken.Close() }()
+	base := serve(t, func(c *ServerConfig) { c.Addr, c.AnyPort = taken.Addr().String(), true })
+	require.NotContains(t, base, taken.Addr().String())
+	status, _ := get(t, base+"/healthz")
+	require.Equal(t, http.StatusOK, status)
 }
 
 func TestServerHasEveryTimeout(t *testing.T) {

@@ -13,7 +13,7 @@ func (r Report) Text(w io.Writer) error {
 	var p page
 	p.row("Database", "%s, %s", r.Database, instant(r.At))
 	p.wrapped("Here", fmt.Sprintf("%s to %s: %s", r.Environment.Mode, r.Environment.Destination, r.Environment.Reason))
-	r.Status.text(&p)
+	r.text(&p)
 	return p.writeTo(w)
 }
 

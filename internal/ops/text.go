@@ -15,11 +15,10 @@ const width = 80
 
 // page collects lines of text. Values that come from outside are cleaned of what could
 // move a cursor or forge a line.
-type page struct{ strings.Builder }
+type page struct{ text []byte }
 
 func (p *page) line(format string, args ...any) {
-	p.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " "))
-	p.WriteByte('\n')
+	p.text = append(p.text, strings.TrimRight(fmt.Sprintf(format, args...), " ")+"\n"...)
 }
 
 // row is a label in its column and one line beside it, cut at the terminal's edge.
@@ -50,7 +49,7 @@ func (p *page) wrapped(label, text string) {
 }
 
 func (p *page) writeTo(w io.Writer) error {
-	_, err := io.WriteString(w, p.String())
+	_, err := w.Write(p.text)
 	return err
 }
 

@@ -40,10 +40,10 @@ func TestNothingFromOutsideMovesTheCursorOrForgesALine(t *testing.T) {
 	var p page
 	p.row("Label", "%s", "a\r\nb\x1b[2J\tc\xff\u202e")
 	p.wrapped("Label", strings.Repeat("ä", 200)+"\n\x07end")
-	require.Equal(t, 1+4, strings.Count(p.String(), "\n"))
-	require.NotContains(t, p.String(), "\x1b")
-	require.NotContains(t, p.String(), "\x07")
-	require.NotContains(t, p.String(), "\u202e")
-	requireNarrow(t, p.String())
-	require.Contains(t, p.String(), "end")
+	require.Equal(t, 1+4, strings.Count(string(p.text), "\n"))
+	require.NotContains(t, string(p.text), "\x1b")
+	require.NotContains(t, string(p.text), "\x07")
+	require.NotContains(t, string(p.text), "\u202e")
+	requireNarrow(t, string(p.text))
+	require.Contains(t, string(p.text), "end")
 }
