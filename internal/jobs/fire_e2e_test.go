@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"waybill/internal/amplitude"
@@ -220,4 +221,52 @@ func TestAPausedWorkerDoesNotSpeakForOthers(t *testing.T) {
 	user, _ := h.fake.User("u1")
 	require.Equal(t, "new", user.Properties["plan"], "what it sent late was known already")
 	require.Equal(t, "new", strings.Trim(ask[string](t, h, "SELECT traits -> 'plan' ->> 'value' FROM waybill.profile WHERE id = 'u1'"), `"`))
+}
+
+// TestPreparesThatMeetSeeEachOther lets many flights prepare bundles of one user at once:
+// whoever waits for the profile's lock must see the reservation that was taken meanwhile.
+func TestPreparesThatMeetSeeEachOther(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, amplitudetest.Config{})
+	const flying = 8
+	var ids []int64
+	for i := range flying {
+		ids = append(ids, h.enqueue(t, fmt.Sprintf(`{"key": "k%d", "user_id": "u1", "increment": {"n": 1}}`, i))...)
+	}
+	pool := h.db.Pool(t, func(cfg *pgxpool.Config) { cfg.MaxConns = flying })
+	h.exec(t, "INSERT INTO waybill.worker (id) VALUES ('w')")
+	l := &loop{
+		cfg:       Config{Mode: Deliver, Meter: NoMeter{}},
+		store:     &store{pool: pool, worker: "w", dest: "test", install: "x"},
+		throttled: newThrottled(),
+	}
+	// Everybody is held at the row's lock first.
+	holder, err := h.pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = holder.Exec(t.Context(), "INSERT INTO waybill.profile (dest, kind, id) VALUES ('test', 'user', 'u1')")
+	require.NoError(t, err)
+	sends := make([]int, flying)
+	errs := make([]error, flying)
+	var all sync.WaitGroup
+	for i, id := range ids {
+		all.Go(func() {
+			var out *sorted
+			out, errs[i] = l.prepare(t.Context(), []ref{{id, &heldJob{}}}, requestLimits{events: 100, bytes: 1 << 20})
+			if errs[i] == nil {
+				sends[i] = len(out.send.items)
+			}
+		})
+	}
+	for waiting := 0; waiting < flying; {
+		waiting = ask[int](t, h, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+	}
+	require.NoError(t, holder.Commit(t.Context()))
+	all.Wait()
+
+	var sum int
+	for i := range sends {
+		require.NoError(t, errs[i])
+		sum += sends[i]
+	}
+	require.Equal(t, 1, sum, "one of them sends, the others wait for it")
 }

@@ -239,7 +239,8 @@ func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, items []*item) (map[
 	}
 	var batch pgx.Batch
 	batch.Queue(profilesInsertSQL, l.store.dest, kinds, ids)
-	batch.Queue(profilesLockSQL, l.store.dest, kinds, ids).Query(func(rows pgx.Rows) error {
+	batch.Queue(profilesLockSQL, l.store.dest, kinds, ids)
+	batch.Queue(profilesReadSQL, l.store.dest, kinds, ids).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			id, p, err := scanProfile(rows)
 			if err != nil {

@@ -25,6 +25,7 @@ var (
 	parkedSQL          = query("parked")
 	profilesInsertSQL  = query("profiles_insert")
 	profilesLockSQL    = query("profiles_lock")
+	profilesReadSQL    = query("profiles_read")
 	profilesPrepareSQL = query("profiles_prepare")
 	requestOpenSQL     = query("request_open")
 	outcomesSQL        = query("outcomes")
