@@ -135,6 +135,16 @@ func TestLateRequestThatIsInvalidIsNeverStored(t *testing.T) {
 	require.Zero(t, f.Stats().Accepted)
 }
 
+func TestLateRequestOfASilencedDeviceIsNeverStored(t *testing.T) {
+	t.Parallel()
+	f := New(Config{})
+	f.Silence("loud")
+	f.Inject(Rule{Fault: Fault{Kind: StoredLate}})
+	require.Equal(t, 504, post(f, "/batch", body(t, track(object{"device_id": "loud"}), track(object{"device_id": "quiet"}))).status)
+	f.Settle()
+	require.Zero(t, f.Stats().Accepted)
+}
+
 func TestTrickleTakesTheEventsAndOutlastsTheClient(t *testing.T) {
 	t.Parallel()
 	f := Start(t, Config{})

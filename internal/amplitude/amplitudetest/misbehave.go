@@ -141,7 +141,9 @@ func (f *Fake) storeLate(now time.Time, due func(*lateUpload) bool) {
 			waiting = append(waiting, late)
 			continue
 		}
-		f.accept(&late.request, f.state.project(late.upload.apiKey, f.cfg), now)
+		if f.state.silence(late.events, late.upload.api.eps) == nil {
+			f.accept(&late.request, f.state.project(late.upload.apiKey, f.cfg), now)
+		}
 	}
 	f.state.late = waiting
 }
