@@ -92,7 +92,7 @@ func (f *flight) deliver(ctx, hard context.Context, admitted bool) error {
 		stuck := f.take(at, plan, owners, answer)
 		was, is := f.loop.lane.leave(answer, len(events), stuck)
 		f.loop.noticeLane(was, is, answer)
-		if is.waits() && !stuck && !f.inDoubt() {
+		if is.waits() && answer.Verdict != amplitude.Refused && !f.inDoubt() {
 			return errLaneClosed
 		}
 	}
@@ -100,8 +100,8 @@ func (f *flight) deliver(ctx, hard context.Context, admitted bool) error {
 
 // errLaneClosed says that nothing more can be sent for a while and that nothing of the
 // flight is in doubt: its bundles go back in line, and its reservations are given up
-// instead of kept from other workers. A flight whose every piece was refused stays: what
-// it has learnt of its bundles would be lost.
+// instead of kept from other workers. A flight that was refused stays: what it has learnt
+// of its bundles would be lost, and the next one would be refused as a whole again.
 var errLaneClosed = errors.New("the lane has closed")
 
 // inDoubt says that a bundle without a verdict may have been accepted. Such a flight

@@ -151,7 +151,7 @@ func (l *lane) leave(a amplitude.Answer, events int, refusedAll bool) (was, is L
 	case amplitude.SlowDown:
 		l.open()
 		l.notBefore = now.Add(max(slowDown, a.RetryAfter))
-		l.pace.slow(began, now)
+		l.pace.slow(began, now, l.notBefore)
 	default:
 		l.close(a, began, now)
 	}

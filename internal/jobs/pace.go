@@ -36,9 +36,10 @@ func (p *pace) sent(began time.Time, events int) {
 	}
 }
 
-// slow halves the pace, once for all requests that were under way together.
-func (p *pace) slow(began, now time.Time) {
-	if p.perSecond > 0 && !began.After(p.raisedAt) {
+// slow halves the pace, once for all requests that were under way together. Nothing is
+// sent until a time; it recovers from then on.
+func (p *pace) slow(began, now, until time.Time) {
+	if p.perSecond > 0 && began.Before(p.raisedAt) {
 		return
 	}
 	rate := p.perSecond
@@ -51,7 +52,7 @@ func (p *pace) slow(began, now time.Time) {
 	if rate == 0 {
 		rate = unknownPace
 	}
-	p.tooMuch, p.perSecond, p.raisedAt = rate, max(rate/2, slowestPace), now
+	p.tooMuch, p.perSecond, p.raisedAt = rate, max(rate/2, slowestPace), until
 }
 
 // accepted raises the pace, or takes the limit away.

@@ -1,9 +1,7 @@
 package jobs
 
 import (
-	"bytes"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"waybill/internal/bundle"
@@ -28,14 +26,6 @@ type planner struct {
 	base    map[identity]*profile
 	states  map[identity]*state
 	elided  int // identify and group events left at home
-}
-
-// state is a profile as it will be when the planned events have been accepted.
-type state struct {
-	profile *profile
-	told    map[string]bool    // names that events of this plan tell Amplitude
-	counted map[string][]int64 // bundles of this plan that a counter stands for
-	moved   bool               // a version moved on
 }
 
 func newPlanner(install string, now time.Time, base map[identity]*profile) *planner {
@@ -79,29 +69,6 @@ func (p *planner) attempted() map[identity]*profile {
 		p.base[id] = s.attempted()
 	}
 	return p.base
-}
-
-func (s *state) accepted() *profile {
-	after := s.profile.clone()
-	for name, ids := range s.counted {
-		after.close(name, ids...)
-	}
-	return after
-}
-
-// attempted keeps the versions and the sums of what may have been accepted, so that
-// nothing older overtakes it and nothing is counted twice, whatever is sent before its
-// bundles go out again: Amplitude may drop the repetition as a duplicate, with all that
-// it says. The names it told are unsure.
-func (s *state) attempted() *profile {
-	after := s.profile.clone()
-	for name := range s.told {
-		after.unsure[name] = true
-	}
-	for name, ids := range s.counted {
-		after.open(name, ids...)
-	}
-	return after
 }
 
 // add plans one bundle after those added before. It returns no event when there is
@@ -156,37 +123,42 @@ func (u userPlan) says() bool { return len(u.set)+len(u.setOnce)+len(u.unset) > 
 func (p *planner) user(it *item) userPlan {
 	s := p.state(it.user())
 	u := userPlan{asked: true, set: map[string]json.RawMessage{}, setOnce: map[string]json.RawMessage{}}
-	if identify := it.bundle.Identify; identify != nil {
-		for name, value := range identify.Set {
-			switch s.offer(name, trait{Value: value}, it) {
-			case tell:
-				u.set[name] = value
-			case stale:
-				u.stale = true
-			}
-		}
-		for name, value := range identify.SetOnce {
-			switch first, verdict := s.offerOnce(name, value, it); {
-			case verdict != tell:
-			case first.FloorID != 0: // Amplitude may not have seen the removal
-				u.set[name] = first.Value
-			default:
-				u.setOnce[name] = value
-			}
-		}
-		for _, name := range identify.Unset {
-			switch s.offer(name, trait{Value: json.RawMessage("null"), Unset: true}, it) {
-			case tell:
-				u.unset = append(u.unset, name)
-			case stale:
-				u.stale = true
-			}
-		}
+	if it.bundle.Identify != nil {
+		u.identify(s, it)
 	}
 	for name, delta := range it.bundle.Increment {
 		u.set[name] = json.RawMessage(s.count(name, delta, it))
 	}
 	return u
+}
+
+func (u *userPlan) identify(s *state, it *item) {
+	identify := it.bundle.Identify
+	for name, value := range identify.Set {
+		switch s.offer(name, trait{Value: value}, it) {
+		case tell:
+			u.set[name] = value
+		case stale:
+			u.stale = true
+		}
+	}
+	for name, value := range identify.SetOnce {
+		switch first, verdict := s.offerOnce(name, value, it); {
+		case verdict != tell:
+		case first.FloorID != 0: // Amplitude may not have seen the removal
+			u.set[name] = first.Value
+		default:
+			u.setOnce[name] = value
+		}
+	}
+	for _, name := range identify.Unset {
+		switch s.offer(name, trait{Value: json.RawMessage("null"), Unset: true}, it) {
+		case tell:
+			u.unset = append(u.unset, name)
+		case stale:
+			u.stale = true
+		}
+	}
 }
 
 func (p *planner) group(it *item, g bundle.Group) map[string]json.RawMessage {
@@ -229,81 +201,6 @@ func (p *planner) overlay(it *item) map[string]json.RawMessage {
 		}
 	}
 	return look
-}
-
-// verdictOnTrait is what happens to one trait of one bundle.
-type verdictOnTrait int
-
-const (
-	keep  verdictOnTrait = iota // Amplitude knows it already
-	tell                        // it goes out
-	stale                       // something newer is known: held back
-)
-
-// offer decides about one plain value and moves the trait's version on. One that is not
-// newest but equal to the newest does no harm.
-func (s *state) offer(name string, t trait, it *item) verdictOnTrait {
-	was, known := s.profile.traits[name]
-	mine := it.version()
-	_, counts := s.profile.counters[name] // then Amplitude holds the sum instead
-	same := known && !was.Once && !counts && was.Unset == t.Unset && bytes.Equal(was.Value, t.Value)
-	switch newer := known && was.floor().after(mine); {
-	case newer && !same:
-		return stale
-	case known && was.Once && t.Unset && was.version().after(mine):
-		was.FloorAt, was.FloorID = mine.at, mine.id // the first value came after it, and stays
-		s.profile.traits[name], s.moved = was, true
-		return stale
-	case !newer:
-		t.At, t.BundleID = mine.at, mine.id
-		s.profile.traits[name], s.moved = t, true
-	}
-	if same && !s.profile.unsure[name] && !it.inDoubt() {
-		return keep
-	}
-	s.tell(name)
-	return tell
-}
-
-// offerOnce decides about one value that is set only if the user has none. Any plain
-// value is stronger, older or not; only a removal that is newer takes it away. It
-// returns the first value that there was.
-func (s *state) offerOnce(name string, value json.RawMessage, it *item) (trait, verdictOnTrait) {
-	was, known := s.profile.traits[name]
-	mine := it.version()
-	switch {
-	case known && !was.Unset && !was.Once, was.floor().after(mine):
-		return was, keep
-	case !known || was.Unset:
-		was = trait{Value: value, At: mine.at, BundleID: mine.id, Once: true, FloorAt: was.At, FloorID: was.BundleID}
-	case s.profile.unsure[name] || it.inDoubt():
-		was.raise(mine)
-	default:
-		was.raise(mine)
-		s.profile.traits[name], s.moved = was, true
-		return was, keep
-	}
-	s.profile.traits[name], s.moved = was, true
-	s.tell(name)
-	return was, tell
-}
-
-// count adds a bundle's delta to a counter, once however often the bundle is sent, and
-// returns the sum.
-func (s *state) count(name string, delta json.Number, it *item) json.Number {
-	c := s.profile.counters[name]
-	if !slices.Contains(c.Open, it.id) {
-		c.Sum = sum(c.Sum, delta)
-		s.profile.counters[name] = c
-	}
-	s.counted[name] = append(s.counted[name], it.id)
-	s.tell(name)
-	return c.Sum
-}
-
-func (s *state) tell(name string) {
-	s.told[name] = true
-	delete(s.profile.unsure, name)
 }
 
 // Preview is what Amplitude would be sent for one bundle if nothing were known about

@@ -1,0 +1,116 @@
+package jobs
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var hot = identity{kindUser, "hot"}
+
+// schedule asks for n bundles and returns how many are due at each time after the epoch.
+func schedule(t *throttled, id identity, until time.Time, n int) map[time.Duration]int {
+	waves := map[time.Duration]int{}
+	for range n {
+		waves[t.due(id, until).Sub(epoch)]++
+	}
+	return waves
+}
+
+func TestAThrottledUserComesBackInWaves(t *testing.T) {
+	t.Parallel()
+	th := newThrottled()
+	until := epoch.Add(30 * time.Second)
+	th.refused(hot, until, 30*time.Second, 30)
+	// 30 events a second for 30 s are 900 events, which 300 bundles may make.
+	require.Equal(t, map[time.Duration]int{30 * time.Second: 300, 60 * time.Second: 300, 90 * time.Second: 100}, schedule(th, hot, until, 700))
+}
+
+func TestWavesFollowWhatAmplitudeAllows(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		pause     time.Duration
+		perSecond int
+		size      int
+	}{
+		{30 * time.Second, 30, 300},    // the HTTP API
+		{15 * time.Second, 1000, 5000}, // the batch API
+		{15 * time.Second, 0, unknownWave},
+		{15 * time.Second, 1, smallestWave},
+		{15 * time.Second, 1 << 40, largestWave},
+	} {
+		require.Equal(t, c.size, firstWave(c.pause, c.perSecond), "%d/s", c.perSecond)
+	}
+}
+
+func TestAWaveThatIsRefusedIsFollowedBySmallerOnes(t *testing.T) {
+	t.Parallel()
+	th := newThrottled()
+	until, size := epoch, unknownWave
+	for range 8 {
+		until = until.Add(30 * time.Second)
+		th.refused(hot, until, 30*time.Second, 0)
+		require.Len(t, schedule(th, hot, until, size), 1)
+		require.Equal(t, until.Add(30*time.Second), th.due(hot, until), "one more is too many")
+		size = max(smallestWave, size/2)
+	}
+	require.Equal(t, smallestWave, size)
+}
+
+func TestRequestsThatAreRefusedTogetherCountOnce(t *testing.T) {
+	t.Parallel()
+	th := newThrottled()
+	until := epoch.Add(30 * time.Second)
+	for i := range 6 {
+		th.refused(hot, until.Add(time.Duration(i)*time.Second), 30*time.Second, 0)
+	}
+	require.Equal(t, map[time.Duration]int{30 * time.Second: unknownWave}, schedule(th, hot, until, unknownWave))
+}
+
+func TestUsersWaitForThemselvesAlone(t *testing.T) {
+	t.Parallel()
+	th := newThrottled()
+	until := epoch.Add(30 * time.Second)
+	th.refused(hot, until, 30*time.Second, 0)
+	schedule(th, hot, until, 10_000)
+	require.Equal(t, until, th.due(identity{kindUser, "other"}, until))
+	require.Equal(t, until, th.due(identity{kindDevice, "hot"}, until))
+}
+
+func TestWhomAnotherWorkerParkedComesBackInWavesToo(t *testing.T) {
+	t.Parallel()
+	th := newThrottled()
+	until := epoch.Add(10 * time.Second)
+	require.Equal(t, map[time.Duration]int{10 * time.Second: 200, 70 * time.Second: 100}, schedule(th, hot, until, 300))
+	until = until.Add(time.Hour) // parked once more
+	require.Equal(t, map[time.Duration]int{time.Hour + 10*time.Second: 200}, schedule(th, hot, until, 200))
+	require.Equal(t, epoch.Add(time.Hour+70*time.Second), th.due(hot, epoch.Add(time.Second)), "an older word does not count")
+}
+
+func TestWhoBehavesIsForgotten(t *testing.T) {
+	t.Parallel()
+	th := newThrottled()
+	for i := range 100 {
+		th.refused(identity{kindUser, fmt.Sprint("r", i)}, epoch, 30*time.Second, 0)
+		th.due(identity{kindUser, fmt.Sprint("d", i)}, epoch)
+	}
+	require.Len(t, th.waves, 200)
+	th.due(hot, epoch.Add(forgetWave+time.Second))
+	require.Len(t, th.waves, 1)
+	th.refused(identity{kindUser, "another"}, epoch.Add(2*forgetWave+2*time.Second), 30*time.Second, 0)
+	require.Len(t, th.waves, 1)
+}
+
+func TestADailyQuotaEndsWithTheUTCDay(t *testing.T) {
+	t.Parallel()
+	midnight := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	for _, now := range []time.Time{
+		time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC),
+		time.Date(2026, 11, 22, 23, 59, 59, 999_999_999, time.UTC),
+		time.Date(2026, 11, 23, 8, 0, 0, 0, time.FixedZone("east", 9*3600)),
+	} {
+		require.True(t, midnight.Equal(nextUTCDay(now)), now)
+	}
+}
