@@ -137,6 +137,7 @@ func TestRiverIsTuned(t *testing.T) {
 	indexes := column(t, pool, "SELECT indexname FROM pg_indexes WHERE schemaname = 'waybill' AND tablename = 'river_job'")
 	require.NotContains(t, indexes, "river_job_args_index")
 	require.NotContains(t, indexes, "river_job_metadata_index")
+	require.NotContains(t, indexes, "river_job_kind")
 	require.Contains(t, indexes, "waybill_job_due")
 }
 

@@ -91,7 +91,7 @@ func customerID(a, c int) string { return fmt.Sprintf("usr_%d", a*customersPerAc
 
 // visit is what happens around the nth order.
 func (t *Traffic) visit(ctx context.Context, n int) error {
-	random := rand.New(rand.NewPCG(t.Seed, uint64(n))) //nolint:gosec // repeatable on purpose
+	random := rand.New(rand.NewPCG(t.Seed, uint64(n)))
 	if err := think(ctx, time.Duration(random.Int64N(int64(thinkTime)))); err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func (t *Traffic) comeToNothing(ctx context.Context, o Order, which int) error {
 	way := ways[which%len(ways)]
 	o.ID += "-" + way.name
 	if _, err := t.request(ctx, o, way.approve); !errors.Is(err, way.want) {
-		return fmt.Errorf("order %s was to fail with %q, not: %w", o.ID, way.want, cmp.Or(err, errCommitted))
+		return fmt.Errorf("order %s was to fail with %q, not: %w", o.ID, way.want.Error(), cmp.Or(err, errCommitted))
 	}
 	t.summary.add(func(s *Summary) {
 		s.RolledBack[way.name]++

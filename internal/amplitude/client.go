@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"time"
 )
 
@@ -97,7 +98,12 @@ func (c *Client) upload(ctx context.Context, events []json.RawMessage) Answer {
 	answer.Bytes, answer.WireBytes = size, wireBytes
 
 	scrub := newScrubber(c.key(), events)
-	answer.Reason = scrub.clean(answer.Reason)
+	own := foreignPrefix(answer.Status)
+	if rest, found := strings.CutPrefix(answer.Reason, own); found {
+		answer.Reason = own + scrub.clean(rest)
+	} else {
+		answer.Reason = scrub.clean(answer.Reason)
+	}
 	for i, reason := range answer.Rejected {
 		answer.Rejected[i] = scrub.clean(reason)
 	}

@@ -30,13 +30,18 @@ func retryAfter(header http.Header, now time.Time) time.Duration {
 
 var markup = regexp.MustCompile(`(?is)<(script|style)\b.*?</(script|style)>|<!--.*?-->|<[^>]*>`)
 
+// foreignPrefix is how a foreignReason begins: our own words, in which nothing is echoed.
+func foreignPrefix(status int) string {
+	return fmt.Sprintf("HTTP %d without Amplitude's error text", status)
+}
+
 // foreignReason describes an answer without Amplitude's error text: a proxy's page, a firewall's, or nothing.
 func foreignReason(status int, header http.Header, body []byte) string {
 	const enough = 4 << 10
 	text := string(body[:min(len(body), enough)])
 	text = strings.Join(strings.Fields(markup.ReplaceAllString(text, " ")), " ")
 
-	reason := fmt.Sprintf("HTTP %d without Amplitude's error text", status)
+	reason := foreignPrefix(status)
 	if location := header.Get("Location"); location != "" && status >= 300 && status < 400 {
 		return reason + ": a redirect, which is never followed"
 	}

@@ -83,6 +83,9 @@ func Value(v any) (json.RawMessage, Cleaned, error) {
 		// One character more than is kept, so that the cut is still counted.
 		v = text[:min(len(text), (MaxText+1)*utf8.UTFMax)]
 	}
+	if tooDeep(v) {
+		return nil, Cleaned{}, Refusal{Problem: "is nested deeper than 40 levels, or refers to itself; send less of it"}
+	}
 	raw, err := encode(v)
 	if err != nil {
 		return nil, Cleaned{}, err

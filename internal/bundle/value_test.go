@@ -83,7 +83,7 @@ func TestValueRefusesWithoutPanicOrContents(t *testing.T) {
 	}{
 		"NaN":               {math.NaN(), "NaN, an infinity or a cycle"},
 		"infinity inside":   {map[string]any{"secret": math.Inf(1)}, "NaN, an infinity or a cycle"},
-		"cycle":             {loop, "NaN, an infinity or a cycle"},
+		"cycle":             {loop, "refers to itself"},
 		"channel":           {make(chan int), "holds a Go chan int"},
 		"function inside":   {[]any{func() {}}, "holds a Go func()"},
 		"complex":           {1i, "holds a Go complex128"},

@@ -23,8 +23,8 @@ func build(ctx context.Context, bin, logs string) error {
 	if err != nil {
 		return err
 	}
-	// Version stamps need a git that trusts this directory.
-	args := []string{"build", "-buildvcs=false", "-o", bin + string(filepath.Separator)}
+	// Version stamps need a git that trusts this directory; symbols take time to link.
+	args := []string{"build", "-buildvcs=false", "-ldflags=-s -w", "-o", bin + string(filepath.Separator)}
 	for _, b := range []program{
 		{name: "build", args: append(args, "./cmd/worker", "./cmd/fakeamplitude")},
 		{name: "build-shop", args: append(args, "."), dir: "examples/shop"},

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 )
 
@@ -20,17 +21,12 @@ const (
 
 // demo is one showing.
 type demo struct {
-	*house
+	*stack
 	*screen
 	orders int
 
-	killed   *worker // nil until then
+	kill     kill
 	killedAt time.Time
-	kill     struct {
-		at     time.Time // by the database's clock
-		held   []int64
-		rescue rescue
-	}
 	replaced bool
 }
 
@@ -43,7 +39,10 @@ func (d *demo) show(ctx context.Context, databaseURL string) (ok bool, err error
 		return false, err
 	}
 	d.step("the shop is open: %s orders", thousands(d.orders))
-	shop, err := d.watch(ctx)
+	if err := d.watch(ctx); err != nil {
+		return false, err
+	}
+	shop, err := d.takings(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -71,8 +70,7 @@ func (d *demo) prepare(ctx context.Context, databaseURL string) error {
 		return err
 	}
 	d.step("worker migrate; logins for shop, worker and operator")
-	var err error
-	if d.fake, err = startFake(ctx, d.bin, d.logs, apiKey); err != nil {
+	if err := d.startFake(ctx); err != nil {
 		return err
 	}
 	d.step("fake Amplitude on %s, not always well", d.fake.url)
@@ -86,53 +84,52 @@ func (d *demo) prepare(ctx context.Context, databaseURL string) error {
 	return nil
 }
 
-// watch follows the queue, kills a worker on the way, and returns when the shop has
-// closed and everything is delivered, or when that takes too long.
-func (d *demo) watch(ctx context.Context) (summary, error) {
+// watch follows the queue, does what the time has come for, and returns when the shop
+// has closed and everything is delivered, or when that takes too long.
+func (d *demo) watch(ctx context.Context) error {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	var closed time.Time
 	for {
 		select {
 		case <-ctx.Done():
-			return summary{}, context.Cause(ctx)
+			return context.Cause(ctx)
 		case <-ticker.C:
 		}
-		if err := d.fault(d.killed); err != nil {
-			return summary{}, err
+		if err := d.fault(d.kill.worker); err != nil {
+			return err
 		}
 		now, err := d.ledger.sample(ctx)
 		if err != nil {
-			return summary{}, err
+			return err
 		}
 		d.live(time.Now(), now)
 		if err := d.act(ctx, now); err != nil {
-			return summary{}, err
+			return err
 		}
 		if closed.IsZero() && !d.shop.running() {
 			closed = time.Now()
 			d.step("the shop has closed")
 		}
-		quiet := now.Waiting == 0 && now.Unfinished == 0 && d.kill.rescue.Delivered == len(d.kill.held)
+		quiet := now.Waiting == 0 && now.Unfinished == 0 && d.kill.done()
 		if !closed.IsZero() && (quiet || time.Since(closed) > drainTimeout) {
-			return d.shopSummary(ctx)
+			return nil
 		}
 	}
 }
 
-// act does what the time has come for.
-func (d *demo) act(ctx context.Context, now sample) (err error) {
+// act kills a worker, replaces it, and follows what it held to its delivery.
+func (d *demo) act(ctx context.Context, now sample) error {
 	switch {
-	case d.killed == nil:
+	case d.kill.worker == nil:
 		if float64(now.Orders) < killAt*float64(d.orders) {
 			return nil
 		}
 		victim := d.workers[0]
-		d.kill.at, d.kill.held, err = d.killWorker(ctx, victim)
-		if err != nil {
+		if err := d.kill.strike(ctx, d.ledger, victim); err != nil {
 			return err
 		}
-		d.killed, d.killedAt = victim, time.Now()
+		d.killedAt = time.Now()
 		d.step("SIGKILL for %s, which held %d bundles", victim.name, len(d.kill.held))
 	case !d.replaced && time.Since(d.killedAt) >= replaceAfter:
 		w, err := d.startWorker(ctx, "worker-3")
@@ -141,28 +138,29 @@ func (d *demo) act(ctx context.Context, now sample) (err error) {
 		}
 		d.replaced = true
 		d.step("%s on %s takes its place", w.name, w.url)
-	case d.kill.rescue.Delivered < len(d.kill.held):
-		d.kill.rescue, err = d.ledger.rescued(ctx, d.kill.held, d.kill.at)
-		if err != nil {
+	case !d.kill.done():
+		var err error
+		if d.kill.rescue, err = d.ledger.rescued(ctx, d.kill.held, d.kill.at); err != nil {
 			return err
 		}
-		if d.kill.rescue.Delivered == len(d.kill.held) {
+		if d.kill.done() {
 			d.step("all %d of them are delivered, %.1f s after the kill", len(d.kill.held), d.kill.rescue.Seconds)
 		}
 	}
 	return nil
 }
 
-func (d *demo) shopSummary(ctx context.Context) (s summary, err error) {
+// takings are what the shop says it has sold.
+func (d *demo) takings(ctx context.Context) (s summary, err error) {
 	printed, err := d.shop.wait(ctx)
 	if err != nil {
-		return s, err
+		return summary{}, err
 	}
 	if err := json.Unmarshal(printed, &s); err != nil {
-		return s, fmt.Errorf("read the shop's summary: %w", err)
+		return summary{}, fmt.Errorf("read the shop's summary: %w", err)
 	}
-	if d.killed == nil {
-		return s, errors.New("the shop has closed before a worker could be killed: ask for more --orders")
+	if d.kill.worker == nil {
+		return summary{}, errors.New("the shop has closed before a worker could be killed")
 	}
 	return s, nil
 }
@@ -172,13 +170,13 @@ func (d *demo) lookAround() {
 	d.print("Everything is still running. In another terminal:\n")
 	d.print("  export DATABASE_URL=" + d.postgres.forPeople())
 	d.print("  psql $DATABASE_URL -c 'SELECT * FROM waybill.job LIMIT 5'")
-	d.print("  " + d.bin + "/worker status")
+	d.print("  " + filepath.Join(d.bin, "worker") + " status")
 	for _, w := range d.workers {
 		if w.running() {
 			d.print("  curl " + w.url + "/metrics")
 		}
 	}
 	d.print("  curl " + d.fake.url + "/_fake/stats")
-	d.print("  tail -f " + d.logs + "/worker-2.log")
+	d.print("  tail -f " + filepath.Join(d.logs, "worker-2.log"))
 	d.print("\nCtrl-C stops it all.")
 }

@@ -50,15 +50,15 @@ type account struct {
 }
 
 // collect asks everybody, once the queue is quiet or the patience is over.
-func (h *house) collect(ctx context.Context, shop summary) (e evidence, err error) {
+func (s *stack) collect(ctx context.Context, shop summary) (e evidence, err error) {
 	e.Shop = shop
 	for _, ask := range []func() error{
-		func() (err error) { e.Business, err = h.ledger.business(ctx); return err },
-		func() (err error) { e.Ledger, err = h.ledger.records(ctx); return err },
-		func() (err error) { e.End, err = h.ledger.sample(ctx); return err },
-		func() (err error) { e.Install, err = h.ledger.install(ctx); return err },
-		func() (err error) { e.Stats, err = h.fake.stats(ctx); return err },
-		func() (err error) { e.Events, err = h.fake.events(ctx); return err },
+		func() (err error) { e.Business, err = s.ledger.business(ctx); return err },
+		func() (err error) { e.Ledger, err = s.ledger.records(ctx); return err },
+		func() (err error) { e.End, err = s.ledger.sample(ctx); return err },
+		func() (err error) { e.Install, err = s.ledger.install(ctx); return err },
+		func() (err error) { e.Stats, err = s.fake.stats(ctx); return err },
+		func() (err error) { e.Events, err = s.fake.events(ctx); return err },
 	} {
 		if err := ask(); err != nil {
 			return evidence{}, err
@@ -66,12 +66,12 @@ func (h *house) collect(ctx context.Context, shop summary) (e evidence, err erro
 	}
 	e.Users, e.Accounts = map[string]map[string]any{}, map[string]map[string]any{}
 	for _, c := range shop.Customers {
-		if e.Users[c.ID], err = h.fake.user(ctx, c.ID); err != nil {
+		if e.Users[c.ID], err = s.fake.user(ctx, c.ID); err != nil {
 			return evidence{}, err
 		}
 	}
 	for _, a := range shop.Accounts {
-		if e.Accounts[a.ID], err = h.fake.account(ctx, a.ID); err != nil {
+		if e.Accounts[a.ID], err = s.fake.account(ctx, a.ID); err != nil {
 			return evidence{}, err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -20,19 +21,21 @@ type fake struct {
 }
 
 // A worker must survive all of these, so Amplitude makes them: every fiftieth request
-// or so is answered 503, as many are taken and the answer is lost, and early on two
-// requests are throttled with a 429 that names a user. Later ones would only make the
-// demo longer: such a user waits 15 s.
+// or so is answered 503, as many are taken and their answer is lost, and one of each
+// early on in any case. Two requests, early too, are throttled with a 429 that names a
+// user: such a user waits for 15 s, and later ones would only make the demo longer.
 const (
 	faultShares  = "503=0.02,lost=0.02"
-	faultsOnTime = `[{"fault": {"kind": "throttled"}, "nth": 10}, {"fault": {"kind": "throttled"}, "nth": 25}]`
-	latency      = "50ms"
+	faultsOnTime = `[
+		{"fault": {"kind": "throttled"}, "nth": 10}, {"fault": {"kind": "throttled"}, "nth": 25},
+		{"fault": {"kind": "503"}, "nth": 15}, {"fault": {"kind": "lost"}, "nth": 20}]`
+	latency = "50ms"
 )
 
-func startFake(ctx context.Context, bin, logs, apiKey string) (*fake, error) {
+func startFake(ctx context.Context, bin, logs string) (*fake, error) {
 	p, err := start(program{
 		name: "fakeamplitude",
-		path: bin + "/fakeamplitude",
+		path: filepath.Join(bin, "fakeamplitude"),
 		args: []string{"--addr", "127.0.0.1:0", "--api-key", apiKey, "--seed", "1", "--latency", latency, "--faults", faultShares},
 		env:  []string{},
 	}, logs)
@@ -55,7 +58,6 @@ func startFake(ctx context.Context, bin, logs, apiKey string) (*fake, error) {
 
 // fakeStats are the numbers of the fake that the demo judges by.
 type fakeStats struct {
-	Requests    int            `json:"requests"`
 	Faults      map[string]int `json:"faults"`
 	Accepted    int            `json:"accepted"`   // events taken, those that only change traits included
 	Duplicates  int            `json:"duplicates"` // events that came again and were not counted
@@ -102,7 +104,7 @@ func (f *fake) do(ctx context.Context, method, path string, body []byte, into an
 	if err != nil {
 		return fmt.Errorf("ask the fake Amplitude: %w", err)
 	}
-	defer response.Body.Close()
+	defer closeQuietly(response.Body)
 	switch response.StatusCode {
 	case http.StatusNotFound:
 		return nil

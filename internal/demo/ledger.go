@@ -45,14 +45,15 @@ func (l ledger) workers(ctx context.Context) ([]string, error) {
 	return values[string](ctx, l, "workers")
 }
 
-// moment is whether a worker has requests under way, by the clock of the database.
-type moment struct {
-	Holds bool
-	At    time.Time
+// look is what the database says of a frozen worker.
+type look struct {
+	Busy    bool // statements of its are still running
+	Holding int  // bundles of its requests under way
+	At      time.Time
 }
 
-func (l ledger) holds(ctx context.Context, worker string) (moment, error) {
-	return single(structs[moment](ctx, l, "holds", worker))
+func (l ledger) look(ctx context.Context, w *worker) (look, error) {
+	return single(structs[look](ctx, l, "look", w.id, w.name))
 }
 
 // backends counts the connections of a program.

@@ -55,13 +55,13 @@ func TestHeldIsWhatADeadWorkerOwes(t *testing.T) {
 	require.NoError(t, err)
 	require.ElementsMatch(t, []int64{1, 3}, held, "u2 waits for Amplitude, and u3 no longer")
 
-	now, err := l.holds(t.Context(), "w-1")
+	now, err := l.look(t.Context(), &worker{process: &process{name: "worker-1"}, id: "w-1"})
 	require.NoError(t, err)
-	require.True(t, now.Holds)
-	now, err = l.holds(t.Context(), "w-3")
-	require.NoError(t, err)
-	require.False(t, now.Holds)
+	require.Equal(t, 2, now.Holding)
 	require.WithinDuration(t, time.Now(), now.At, time.Minute)
+	now, err = l.look(t.Context(), &worker{process: &process{name: "worker-3"}, id: "w-3"})
+	require.NoError(t, err)
+	require.Zero(t, now.Holding)
 
 	s, err := l.sample(t.Context())
 	require.NoError(t, err)

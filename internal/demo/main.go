@@ -25,6 +25,9 @@ import (
 	"time"
 )
 
+// fewestOrders keep the shop open long enough to kill a worker at work.
+const fewestOrders = 1000
+
 const (
 	exitFailed      = 1
 	exitUsage       = 2
@@ -36,11 +39,12 @@ func main() {
 	// write fails instead of ending this process before it has cleaned up.
 	ctx, stop := signal.NotifyContext(context.Background(),
 		syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
-	defer stop()
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	go abandoned(ctx, cancel)
-	os.Exit(run(ctx, os.Args[1:], os.Getenv("DATABASE_URL"), os.Stdout, os.Stderr))
+	code := run(ctx, os.Args[1:], os.Getenv("DATABASE_URL"), os.Stdout, os.Stderr)
+	cancel()
+	stop()
+	os.Exit(code)
 }
 
 func run(ctx context.Context, args []string, databaseURL string, stdout *os.File, stderr io.Writer) (code int) {
@@ -53,23 +57,27 @@ func run(ctx context.Context, args []string, databaseURL string, stdout *os.File
 		return 0
 	case err != nil:
 		return exitUsage
+	case *orders < fewestOrders:
+		_, _ = fmt.Fprintf(stderr, "demo: --orders %d is over before there is anything to see; give %d or more\n",
+			*orders, fewestOrders)
+		return exitUsage
 	}
-	house, err := newHouse()
+	stack, err := newStack()
 	if err != nil {
-		fmt.Fprintln(stderr, "demo:", err)
+		complain(stderr, "demo:", err)
 		return exitFailed
 	}
 	defer func() {
-		if err := house.close(); err != nil {
-			fmt.Fprintln(stderr, "demo: clean up:", err)
+		if err := stack.close(context.WithoutCancel(ctx)); err != nil {
+			complain(stderr, "demo: clean up:", err)
 			code = exitFailed
 		}
 	}()
-	d := &demo{house: house, screen: newScreen(stdout), orders: *orders}
+	d := &demo{stack: stack, screen: newScreen(stdout), orders: *orders}
 	return d.perform(ctx, databaseURL, *keep, stderr)
 }
 
-// perform shows the demo, says how it went, and keeps the house open if asked.
+// perform shows the demo, says how it went, and keeps everything running if asked.
 func (d *demo) perform(ctx context.Context, databaseURL string, keep bool, stderr io.Writer) int {
 	ok, err := d.show(ctx, databaseURL)
 	took := time.Since(d.began).Seconds()
@@ -79,7 +87,8 @@ func (d *demo) perform(ctx context.Context, databaseURL string, keep bool, stder
 		d.print("\nInterrupted; stopping everything.")
 		return exitInterrupted
 	case err != nil:
-		fmt.Fprintln(stderr, "demo:", err)
+		d.erase()
+		complain(stderr, "demo:", err)
 		return exitFailed
 	case ok:
 		code = 0
@@ -95,6 +104,8 @@ func (d *demo) perform(ctx context.Context, databaseURL string, keep bool, stder
 	}
 	return code
 }
+
+func complain(stderr io.Writer, about string, err error) { _, _ = fmt.Fprintln(stderr, about, err) }
 
 // abandoned cancels when the process that started this one has ended without telling:
 // `go run` passes a Ctrl-C on, but not a kill.

@@ -53,7 +53,7 @@ func startPostgres(ctx context.Context, given, dir string, log io.Writer) (*post
 		p.suffix = "_" + strings.ToLower(rand.Text()[:6])
 	}
 	if err := p.create(ctx); err != nil {
-		return nil, errors.Join(err, p.stop())
+		return nil, errors.Join(err, p.stop(context.WithoutCancel(ctx)))
 	}
 	return p, nil
 }
@@ -73,7 +73,7 @@ func (p *postgres) create(ctx context.Context) error {
 
 // parseServer takes apart a URL that other logins and databases will be put into.
 func parseServer(text string) (*url.URL, error) {
-	const fix = "give it as postgres://user:password@host:5432/database"
+	const fix = "write postgres://USER:PASSWORD@HOST:5432/DATABASE" //nolint:gosec // an example
 	address, err := url.Parse(text)
 	if err != nil || address.Host == "" {
 		return nil, errors.New("DATABASE_URL has no host: " + fix)
@@ -126,11 +126,12 @@ func (p *postgres) forPeople() string {
 	return u.String()
 }
 
-// stop removes what the demo made.
-func (p *postgres) stop() error {
+// stop removes what the demo made. It takes the context of a demo that may have been
+// interrupted, without the interruption.
+func (p *postgres) stop(ctx context.Context) error {
 	var err error
 	if p.given && p.admin.Host != "" {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 		defer cancel()
 		err = p.administer(ctx, "DROP DATABASE "+p.database()+" WITH (FORCE)")
 		for _, l := range []login{loginShop, loginWorker, loginOperator} {

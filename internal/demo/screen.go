@@ -45,11 +45,19 @@ func (s *screen) step(format string, args ...any) {
 
 // print prints lines that stay.
 func (s *screen) print(text string) {
-	if s.terminal && !s.drawn.IsZero() {
-		fmt.Fprint(s.out, eraseLine)
-	}
-	fmt.Fprintln(s.out, text)
+	s.erase()
+	s.write(text + "\n")
 }
+
+// erase takes the living line away, so that something else can stand there.
+func (s *screen) erase() {
+	if s.terminal && !s.drawn.IsZero() {
+		s.write(eraseLine)
+	}
+}
+
+// write ignores that nobody reads any more: a signal tells this process to stop then.
+func (s *screen) write(text string) { _, _ = io.WriteString(s.out, text) }
 
 // live draws the living line.
 func (s *screen) live(now time.Time, at sample) {
@@ -58,10 +66,10 @@ func (s *screen) live(now time.Time, at sample) {
 		now.Sub(s.began).Seconds(), thousands(at.Orders), thousands(at.Waiting), thousands(rate), at.Oldest)
 	switch {
 	case s.terminal:
-		fmt.Fprint(s.out, eraseLine+line[:min(len(line), s.width-1)])
+		s.write(eraseLine + line[:min(len(line), s.width-1)])
 		s.drawn = now
 	case now.Sub(s.drawn) >= inLogs:
-		fmt.Fprintln(s.out, line)
+		s.write(line + "\n")
 		s.drawn = now
 	}
 }

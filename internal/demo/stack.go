@@ -5,19 +5,22 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// apiKey opens the fake and nothing else.
-const apiKey = "demo-key-of-the-fake-amplitude"
+const apiKey = "demo-key-of-the-fake-amplitude" //nolint:gosec // it opens the fake and nothing else
 
-// house is everything that runs: Postgres, the fake Amplitude, workers and the shop. It
+// customers shop at the same time: enough for a queue that is always busy, few enough
+// for a slow machine.
+const customers = 8
+
+// stack is everything that runs: Postgres, the fake Amplitude, workers and the shop. It
 // has one owner, whose close leaves no process and no file behind.
-type house struct {
+type stack struct {
 	dir, bin, logs string
 	postgres       *postgres
 	pool           *pgxpool.Pool
@@ -27,94 +30,104 @@ type house struct {
 	shop           *process
 }
 
-// newHouse makes the directory that everything lives in.
-func newHouse() (*house, error) {
+// newStack makes the directory that everything lives in.
+func newStack() (*stack, error) {
 	dir, err := os.MkdirTemp("", "waybill-demo-")
 	if err != nil {
 		return nil, err
 	}
-	h := &house{dir: dir, bin: filepath.Join(dir, "bin"), logs: filepath.Join(dir, "logs")}
+	s := &stack{dir: dir, bin: filepath.Join(dir, "bin"), logs: filepath.Join(dir, "logs")}
 	// Root's Postgres runs as another account, which must reach its files below.
-	err = errors.Join(os.Chmod(dir, 0o711), os.Mkdir(h.bin, 0o700), os.Mkdir(h.logs, 0o700))
+	err = errors.Join(os.Chmod(dir, 0o711), os.Mkdir(s.bin, 0o700), os.Mkdir(s.logs, 0o700))
 	if err != nil {
-		return nil, errors.Join(err, h.close())
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return h, nil
+	return s, nil
 }
 
-// close ends everything at once: nothing of it is needed any more.
-func (h *house) close() error {
-	processes := []*process{h.shop}
-	for _, w := range h.workers {
-		processes = append(processes, w.process)
+// close ends everything at once: nothing of it is needed any more. ctx must outlast an
+// interruption.
+func (s *stack) close(ctx context.Context) error {
+	for _, p := range s.processes() {
+		p.kill()
 	}
-	if h.fake != nil {
-		processes = append(processes, h.fake.process)
-	}
-	for _, p := range processes {
-		if p != nil {
-			p.kill()
-		}
-	}
-	if h.pool != nil {
-		h.pool.Close()
+	if s.pool != nil {
+		s.pool.Close()
 	}
 	var err error
-	if h.postgres != nil {
-		err = h.postgres.stop()
+	if s.postgres != nil {
+		err = s.postgres.stop(ctx)
 	}
-	return errors.Join(err, os.RemoveAll(h.dir))
+	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
-// startPostgres starts the server with an empty database.
-func (h *house) startPostgres(ctx context.Context, given string) (err error) {
-	h.postgres, err = startPostgres(ctx, given, h.dir, os.Stderr)
+// processes are those that were started and have an owner here.
+func (s *stack) processes() []*process {
+	var all []*process
+	if s.shop != nil {
+		all = append(all, s.shop)
+	}
+	for _, w := range s.workers {
+		all = append(all, w.process)
+	}
+	if s.fake != nil {
+		all = append(all, s.fake.process)
+	}
+	return all
+}
+
+// startPostgres starts the server, or takes the given one, with an empty database.
+func (s *stack) startPostgres(ctx context.Context, given string) (err error) {
+	s.postgres, err = startPostgres(ctx, given, s.dir, os.Stderr)
 	if err != nil {
 		return err
 	}
-	h.pool, err = pgxpool.New(ctx, h.postgres.admin.String())
-	h.ledger = ledger{h.pool}
+	s.pool, err = pgxpool.New(ctx, s.postgres.admin.String())
+	s.ledger = ledger{s.pool}
 	return err
 }
 
-// migrate brings the schema by the command that anybody would use, and the logins.
-func (h *house) migrate(ctx context.Context) error {
+// migrate brings the schema, by the command that anybody would use, and the logins.
+func (s *stack) migrate(ctx context.Context) error {
 	p, err := start(program{
 		name: "migrate",
-		path: h.bin + "/worker",
+		path: filepath.Join(s.bin, "worker"),
 		args: []string{"migrate"},
-		env:  []string{"DATABASE_URL=" + h.postgres.admin.String()},
-	}, h.logs)
+		env:  []string{"DATABASE_URL=" + s.postgres.admin.String()},
+	}, s.logs)
 	if err != nil {
 		return err
 	}
 	if _, err := p.wait(ctx); err != nil {
 		return err
 	}
-	return h.postgres.createLogins(ctx, h.pool)
+	return s.postgres.createLogins(ctx, s.pool)
 }
 
-// openShop starts the traffic.
-func (h *house) openShop(orders int) (err error) {
-	h.shop, err = start(program{
-		name: "shop",
-		path: h.bin + "/shop",
-		args: []string{"--json", "--orders", fmt.Sprint(orders), "--workers", customers},
-		env:  []string{"DATABASE_URL=" + h.postgres.as(loginShop, "shop")},
-	}, h.logs)
+// startFake starts the fake Amplitude.
+func (s *stack) startFake(ctx context.Context) (err error) {
+	s.fake, err = startFake(ctx, s.bin, s.logs)
 	return err
 }
 
-// customers shop at the same time: enough for a queue that is always busy, few enough
-// for a slow machine.
-const customers = "8"
+// openShop starts the traffic.
+func (s *stack) openShop(orders int) (err error) {
+	s.shop, err = start(program{
+		name: "shop",
+		path: filepath.Join(s.bin, "shop"),
+		args: []string{"--json", "--orders", strconv.Itoa(orders), "--workers", strconv.Itoa(customers)},
+		env:  []string{"DATABASE_URL=" + s.postgres.as(loginShop, "shop")},
+	}, s.logs)
+	return err
+}
 
-// fault is the first of the processes that has ended and should not have.
-func (h *house) fault(killed *worker) error {
-	if err := h.fake.process.unexpected(); err != nil {
+// fault is the first of the processes that has ended and should not have. The shop may
+// end well.
+func (s *stack) fault(killed *worker) error {
+	if err := s.fake.unexpected(); err != nil {
 		return err
 	}
-	for _, w := range h.workers {
+	for _, w := range s.workers {
 		if w == killed {
 			continue
 		}
@@ -122,5 +135,5 @@ func (h *house) fault(killed *worker) error {
 			return err
 		}
 	}
-	return h.shop.failure()
+	return s.shop.failure()
 }

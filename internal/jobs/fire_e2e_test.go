@@ -235,15 +235,19 @@ func TestPreparesThatMeetSeeEachOther(t *testing.T) {
 	}
 	pool := h.db.Pool(t, func(cfg *pgxpool.Config) { cfg.MaxConns = flying })
 	h.exec(t, "INSERT INTO waybill.worker (id) VALUES ('w')")
-	l := &loop{
-		cfg:       Config{Mode: Deliver, Meter: NoMeter{}},
-		store:     &store{pool: pool, worker: "w", dest: "test", install: "x"},
-		throttled: newThrottled(),
+	workers := make([]*loop, flying)
+	for i := range workers {
+		workers[i] = &loop{
+			cfg:       Config{Mode: Deliver, Meter: NoMeter{}},
+			store:     &store{pool: pool, worker: "w", dest: "test", install: "x"},
+			throttled: newThrottled(),
+		}
 	}
 	// Everybody is held at the row's lock first.
 	holder, err := h.pool.Begin(t.Context())
 	require.NoError(t, err)
-	_, err = holder.Exec(t.Context(), "INSERT INTO waybill.profile (dest, kind, id) VALUES ('test', 'user', 'u1')")
+	h.exec(t, "INSERT INTO waybill.profile (dest, kind, id) VALUES ('test', 'user', 'u1')")
+	_, err = holder.Exec(t.Context(), "SELECT FROM waybill.profile FOR UPDATE")
 	require.NoError(t, err)
 	sends := make([]int, flying)
 	errs := make([]error, flying)
@@ -251,7 +255,7 @@ func TestPreparesThatMeetSeeEachOther(t *testing.T) {
 	for i, id := range ids {
 		all.Go(func() {
 			var out *sorted
-			out, errs[i] = l.prepare(t.Context(), []ref{{id, &heldJob{}}}, requestLimits{events: 100, bytes: 1 << 20})
+			out, errs[i] = workers[i].prepare(t.Context(), []ref{{id, &heldJob{}}}, requestLimits{events: 100, bytes: 1 << 20})
 			if errs[i] == nil {
 				sends[i] = len(out.send.items)
 			}

@@ -41,6 +41,7 @@ type loop struct {
 	throttled *throttled
 	beat      *beat
 	print     sync.Mutex // debug output is one event a line
+	preparing sync.Mutex // held from a flight's first lock to its commit
 
 	perBundle atomic.Int64 // bytes, a moving average
 }
@@ -57,7 +58,7 @@ func (l *loop) run(ctx, hard, last context.Context) {
 			return
 		case places <- struct{}{}:
 		}
-		refs := l.batcher.gather(ctx, l.worth(), l.patience())
+		refs := l.batcher.gather(ctx, l.worth(), lingerBesides(len(places)-1))
 		if refs == nil {
 			return
 		}
@@ -68,10 +69,10 @@ func (l *loop) run(ctx, hard, last context.Context) {
 	}
 }
 
-// patience is how long a batch waits for company: with nothing under way a bundle goes
-// out almost at once, and beside other requests it can wait to fill one.
-func (l *loop) patience() time.Duration {
-	if _, flying := l.batcher.counts(); flying > 0 {
+// lingerBesides is how long a batch waits for company: with few requests under way a bundle
+// goes out almost at once, and beside many it can wait to fill one.
+func lingerBesides(underWay int) time.Duration {
+	if underWay >= flights/2 {
 		return lingerBeside
 	}
 	return linger

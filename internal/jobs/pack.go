@@ -67,22 +67,13 @@ func (out *sorted) pack(install string, items []*item, limits requestLimits) {
 		}
 		out.send.items = append(out.send.items, it)
 	}
-	out.states, out.bytes = plan.states, bytes
-	out.reserve()
-}
-
-// reserve names the identities whose traits the plan changes. For the others nothing
-// depends on an answer: their versions move on now.
-func (out *sorted) reserve() {
-	for id, s := range out.states {
-		switch {
-		case len(s.told) > 0:
+	for id, s := range plan.states {
+		if len(s.told) > 0 {
 			out.send.reserved = append(out.send.reserved, id)
-		case s.moved:
-			out.send.base[id] = s.profile
 		}
 	}
 	slices.SortFunc(out.send.reserved, compareIdentities)
+	out.states, out.bytes = plan.states, bytes
 }
 
 // profileRows are the profiles that Prepare writes, with the request that each is

@@ -124,6 +124,10 @@ func TestTraits(t *testing.T) {
 			{5, `{"user_id":"u","identify":{"set":{"plan":"pro"},"set_once":{"via":"ad"}}}`, `$identify $set={plan:pro} $setOnce={via:ad}`},
 			{4, `{"user_id":"u","identify":{"set":{"plan":"free"}},"track":{"event":"E"}}`, `E plan=free detached`},
 		},
+		"what was removed is not shown by a late event": {
+			{5, `{"user_id":"u","identify":{"set":{"plan":"pro"},"unset":["trial"]}}`, `$identify $set={plan:pro} $unset={trial:-}`},
+			{4, `{"user_id":"u","identify":{"set":{"plan":"free"}},"track":{"event":"E"}}`, `E plan=free detached`},
+		},
 		"a counter is told as its sum": {
 			{1, `{"user_id":"u","increment":{"orders":2}}`, `$identify $set={orders:2}`},
 			{2, `{"user_id":"u","increment":{"orders":-5},"track":{"event":"E"}}`, `E orders=-3`},
@@ -255,6 +259,17 @@ func TestAnAttemptWithoutAnswer(t *testing.T) {
 		p.uncount("orders", "1", 2)
 		require.Equal(t, json.Number("0"), p.counters["orders"].Sum, "once")
 	})
+}
+
+// An earlier attempt may have been accepted when there was nothing to remove yet, and
+// then the repetition is dropped: the next first value is told again.
+func TestAFirstValueInDoubtAfterARemovalStaysUnsure(t *testing.T) {
+	t.Parallel()
+	base := map[identity]*profile{}
+	told(t, base, epoch, itemOf(t, 1, 1, `{"user_id":"u","identify":{"unset":["via"]}}`))
+	require.Equal(t, `$identify $set={via:ad}`, told(t, base, epoch, doubted(itemOf(t, 2, 2, `{"user_id":"u","identify":{"set_once":{"via":"ad"}}}`))))
+	require.Equal(t, `$identify $set={via:ad}`, told(t, base, epoch, itemOf(t, 3, 3, `{"user_id":"u","identify":{"set_once":{"via":"mail"}}}`)))
+	require.Empty(t, told(t, base, epoch, itemOf(t, 4, 4, `{"user_id":"u","identify":{"set_once":{"via":"mail"}}}`)))
 }
 
 func TestAPlanDoesNotTouchItsBase(t *testing.T) {

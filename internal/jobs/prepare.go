@@ -208,39 +208,64 @@ func (l *loop) prepare(ctx context.Context, refs []ref, limits requestLimits) (*
 		out.send.items = items
 		return out, l.recordOutcomes(ctx, out.settled)
 	}
-	err = pgx.BeginFunc(ctx, l.store.pool, func(tx pgx.Tx) error {
-		if out.send.base, err = l.lockProfiles(ctx, tx, items); err != nil {
-			return err
+	// One flight of a worker at a time is between its locks and its commit: six would
+	// queue up on each other's rows and be no faster than two.
+	l.preparing.Lock()
+	defer l.preparing.Unlock()
+	wanted := wantedProfiles(items)
+	for {
+		var missing bool
+		err := pgx.BeginFunc(ctx, l.store.pool, func(tx pgx.Tx) error {
+			if out.send.base, err = l.lockProfiles(ctx, tx, wanted); err != nil {
+				return err
+			}
+			if missing = len(out.send.base) < len(wanted.ids); missing {
+				return nil
+			}
+			out.pack(l.store.install, out.free(items), limits)
+			return l.writeDown(ctx, tx, out)
+		})
+		if err != nil {
+			return nil, err
 		}
-		out.pack(l.store.install, out.free(items), limits)
-		return l.writeDown(ctx, tx, out)
-	})
-	if err != nil {
-		return nil, err
+		if !missing {
+			return out, nil
+		}
+		// Somebody is new, or was cleaned away. Rows are made in a transaction of their
+		// own, before any lock is held, so that two flights cannot deadlock each other.
+		if _, err := l.store.pool.Exec(ctx, profilesInsertSQL, l.store.dest, wanted.kinds, wanted.ids); err != nil {
+			return nil, fmt.Errorf("make %d profiles: %w", len(wanted.ids), err)
+		}
 	}
-	return out, nil
 }
 
-// lockProfiles locks the profiles of everybody whose traits the batch touches.
-func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, items []*item) (map[identity]*profile, error) {
-	wanted := map[identity]bool{}
+// wanted are identities as two columns, sorted.
+type wanted struct{ kinds, ids []string }
+
+// wantedProfiles is everybody whose traits the batch touches.
+func wantedProfiles(items []*item) wanted {
+	touched := map[identity]bool{}
 	for _, it := range items {
 		for _, id := range it.touches() {
-			wanted[id] = true
+			touched[id] = true
 		}
 	}
-	base := make(map[identity]*profile, len(wanted))
-	if len(wanted) == 0 {
+	var w wanted
+	for _, id := range slices.SortedFunc(maps.Keys(touched), compareIdentities) {
+		w.kinds, w.ids = append(w.kinds, id.kind), append(w.ids, id.id)
+	}
+	return w
+}
+
+// lockProfiles locks and reads those of the wanted profiles that exist.
+func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted) (map[identity]*profile, error) {
+	base := make(map[identity]*profile, len(w.ids))
+	if len(w.ids) == 0 {
 		return base, nil
 	}
-	var kinds, ids []string
-	for _, id := range slices.SortedFunc(maps.Keys(wanted), compareIdentities) {
-		kinds, ids = append(kinds, id.kind), append(ids, id.id)
-	}
 	var batch pgx.Batch
-	batch.Queue(profilesInsertSQL, l.store.dest, kinds, ids)
-	batch.Queue(profilesLockSQL, l.store.dest, kinds, ids)
-	batch.Queue(profilesReadSQL, l.store.dest, kinds, ids).Query(func(rows pgx.Rows) error {
+	batch.Queue(profilesLockSQL, l.store.dest, w.kinds, w.ids)
+	batch.Queue(profilesReadSQL, l.store.dest, w.kinds, w.ids).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			id, p, err := scanProfile(rows)
 			if err != nil {
@@ -251,7 +276,7 @@ func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, items []*item) (map[
 		return rows.Err()
 	})
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
-		return nil, fmt.Errorf("lock %d profiles: %w", len(ids), err)
+		return nil, fmt.Errorf("lock %d profiles: %w", len(w.ids), err)
 	}
 	return base, nil
 }

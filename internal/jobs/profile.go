@@ -105,13 +105,21 @@ func (p *profile) clone() *profile {
 	return &c
 }
 
+// readObject decodes an object; most counters and many traits are empty, and cost nothing.
+func readObject[T any](text []byte, into *map[string]T) error {
+	if string(text) == "{}" {
+		return nil
+	}
+	return json.Unmarshal(text, into)
+}
+
 // readProfile takes a profile from its columns.
 func readProfile(traits, counters []byte, unsure []string) (*profile, error) {
 	p := newProfile()
-	if err := json.Unmarshal(traits, &p.traits); err != nil {
+	if err := readObject(traits, &p.traits); err != nil {
 		return nil, fmt.Errorf("read traits: %w", err)
 	}
-	if err := json.Unmarshal(counters, &p.counters); err != nil {
+	if err := readObject(counters, &p.counters); err != nil {
 		return nil, fmt.Errorf("read counters: %w", err)
 	}
 	for _, name := range unsure {

@@ -31,6 +31,20 @@ var checks = map[string]func(string) (string, *Problem){
 	"AMPLITUDE_ENDPOINT":    checkEndpoint,
 	"ANALYTICS_HTTP_ADDR":   checkHTTPAddr,
 	"ANALYTICS_CONCURRENCY": checkConcurrency,
+	"ANALYTICS_HASH_KEY":    checkHashKey,
+}
+
+// minHashKey is the shortest key that package waybill makes a Hasher of, in bytes.
+const minHashKey = 16
+
+// hashKeyName is the name that a key may begin with.
+var hashKeyName = regexp.MustCompile(`^(k[0-9]{1,4}):`)
+
+func checkHashKey(value string) (string, *Problem) {
+	if len(value)-len(hashKeyName.FindString(value)) < minHashKey {
+		return value, &Problem{What: fmt.Sprintf("is shorter than %d bytes", minHashKey), Fix: "set a long random value; openssl rand -hex 32 prints one"}
+	}
+	return value, nil
 }
 
 // check returns the value as it is to be stored, or what is wrong with it.

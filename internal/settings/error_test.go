@@ -92,6 +92,7 @@ func TestProblems(t *testing.T) {
 		{"AMPLITUDE_SANDBOX_API_KEY=\ufeffab", "AMPLITUDE_SANDBOX_API_KEY: " + notPlain},
 		{"AMPLITUDE_SANDBOX_API_KEY=ab\u200b", "AMPLITUDE_SANDBOX_API_KEY: " + notPlain},
 		{"AMPLITUDE_SECRET_KEY=a\u0085b", "AMPLITUDE_SECRET_KEY: " + notPlain},
+		{"ANALYTICS_HASH_KEY=short", "ANALYTICS_HASH_KEY: is shorter than 16 bytes\n    set a long random value; openssl rand -hex 32 prints one"},
 		{"ANALYTICS_HASH_KEY=\xff", "ANALYTICS_HASH_KEY: " + notPlain},
 		{"AMPLITUDE_REGION=us\n", "AMPLITUDE_REGION: " + notPlain},
 		{`AMPLITUDE_SANDBOX_API_KEY="abc"`, "AMPLITUDE_SANDBOX_API_KEY: " + notBare},

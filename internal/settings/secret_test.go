@@ -46,7 +46,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	t.Parallel()
 	environ := []string{"DATABASE_URL=postgres://app:" + canary + "@db/shop", "ANALYTICS_ENV=production"}
 	for i, name := range secretVariables[1:] {
-		environ = append(environ, fmt.Sprintf("%s=%s%d", name, canary, i))
+		environ = append(environ, fmt.Sprintf("%s=%s%d-and-so-on", name, canary, i))
 	}
 	s, err := settings.Load(environ)
 	require.NoError(t, err)

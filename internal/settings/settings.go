@@ -51,7 +51,7 @@ type Settings struct {
 	// InstanceLevel uses the root group's id as the user id; a bundle without groups keeps its own.
 	InstanceLevel bool `envconfig:"ANALYTICS_INSTANCE_LEVEL" default:"false" desc:"use the root group as the user"`
 	// Plan is the path of the compiled tracking plan that bundles are checked against; empty accepts every event name.
-	Plan string `envconfig:"ANALYTICS_PLAN" desc:"compiled tracking plan; unset accepts any event"`
+	Plan string `envconfig:"ANALYTICS_PLAN" desc:"compiled tracking plan; not checked yet, so it must stay unset"`
 	// HashKey is the HMAC key of hashed identifiers.
 	HashKey Secret `envconfig:"ANALYTICS_HASH_KEY" desc:"HMAC key for hashed identifiers"`
 	// Concurrency is how many jobs one worker holds at once, 1 to 50,000; 0 leaves it to the worker.

@@ -1,3 +1,2 @@
--- Connections that the server still keeps for a program: what one of them was doing
--- when its program was killed may yet commit.
+-- Connections that the server still keeps for a program.
 SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE application_name = $1;
