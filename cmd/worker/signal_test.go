@@ -33,8 +33,22 @@ func TestTheSecondSignalEndsItAtOnce(t *testing.T) {
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	stderr.until(t, "stopping")
 	began := time.Now()
-	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
-	require.Error(t, cmd.Wait())
+	// One that follows at once belongs to the first; somebody who means it asks again.
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	again := time.NewTicker(300 * time.Millisecond)
+	defer again.Stop()
+	var err error
+	for waiting := true; waiting; {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case err = <-ended:
+			waiting = false
+		case <-again.C:
+		}
+	}
+	require.Error(t, err)
+	require.Greater(t, time.Since(began), oneWish/2, "two at once are one wish")
 
 	require.Equal(t, exitRuntime, cmd.ProcessState.ExitCode())
 	require.Less(t, time.Since(began), 5*time.Second)

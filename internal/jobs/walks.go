@@ -43,12 +43,32 @@ func (w *walks) run(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
+		if err := w.freeStrays(ctx); err != nil && ctx.Err() == nil {
+			w.loop.cfg.Logger.WarnContext(ctx, "cannot look for jobs that were claimed without an answer", "error", err)
+		}
 		for _, step := range w.steps {
 			if err := w.take(ctx, step); err != nil && ctx.Err() == nil {
 				w.loop.cfg.Logger.WarnContext(ctx, "a maintenance step failed and will be tried again", "step", step.name, "error", err)
 			}
 		}
 	}
+}
+
+// freeStrays gives back the jobs that the database says this worker runs and that it does
+// not hold. What is held is read first: a job that comes meanwhile is too young.
+func (w *walks) freeStrays(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, statementTimeout, errSlowStatement)
+	defer cancel()
+	held := w.loop.batcher.heldIDs()
+	freed, err := w.loop.store.pool.Exec(ctx, query("strays"), w.loop.store.worker, held)
+	if err != nil {
+		return fmt.Errorf("free strays: %w", err)
+	}
+	if n := freed.RowsAffected(); n > 0 {
+		w.loop.cfg.Meter.Rescued(int(n), 0)
+		w.loop.cfg.Logger.WarnContext(ctx, "gave back jobs that were claimed without this worker learning of it", "jobs", n)
+	}
+	return nil
 }
 
 // take takes one step if it is due and no other worker is at it.

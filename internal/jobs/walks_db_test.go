@@ -122,3 +122,25 @@ func TestTheSweepTakesFromWorkersWithoutARow(t *testing.T) {
 	require.Equal(t, "in_doubt", outcome)
 	require.Zero(t, ask[int](t, h, "SELECT count(*) FROM waybill.request"))
 }
+
+// TestAJobWhoseClaimWasNeverAnsweredIsGivenBack covers a fetch that reached the database
+// and whose answer did not reach the worker: it lives and beats, so nobody takes over.
+func TestAJobWhoseClaimWasNeverAnsweredIsGivenBack(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, amplitudetest.Config{})
+	h.enqueue(t, bought("stray", "u1"))
+	h.enqueue(t, bought("held", "u2"))
+	h.enqueue(t, bought("young", "u3"))
+	h.enqueue(t, bought("foreign", "u4"))
+	h.exec(t, `UPDATE waybill.river_job SET state = 'running', attempt = 1, attempted_by = '{before,me}',
+		attempted_at = clock_timestamp() - CASE args ->> 'action_key' WHEN 'young' THEN interval '5 seconds' ELSE interval '1 minute' END`)
+	h.exec(t, "UPDATE waybill.river_job SET attempted_by = '{me,somebody}' WHERE args ->> 'action_key' = 'foreign'")
+	b := newBatcher(10)
+	b.admit(ask[int64](t, h, "SELECT id FROM waybill.river_job WHERE args ->> 'action_key' = 'held'"), 1, []int64{2})
+	l := &loop{cfg: Config{Logger: slog.New(slog.DiscardHandler), Meter: NoMeter{}}, store: &store{pool: h.pool, worker: "me"}, batcher: b}
+
+	require.NoError(t, newWalks(l).freeStrays(t.Context()))
+
+	require.Equal(t, "stray", ask[string](t, h, "SELECT string_agg(args ->> 'action_key', ' ') FROM waybill.river_job WHERE state = 'available' AND attempt = 0"))
+	require.Equal(t, 3, ask[int](t, h, "SELECT count(*) FROM waybill.river_job WHERE state = 'running'"))
+}
