@@ -1,0 +1,140 @@
+//go:build unix
+
+// Command cmd is `make chaos`: it runs Waybill for real, kills, cuts and misbehaves by
+// the schedule of each seed, and checks afterwards that every promise was kept.
+//
+//	go run ./internal/chaos/cmd [--seeds 1,2,3] [--duration 60s] [--bundles N]
+//	                            [--workers N] [--report DIR] [--dir DIR]
+//
+// It prints a line for each seed. The histories and logs of a seed that broke a promise
+// stay in a directory that it names. It exits with 0 when every promise was kept, 1 when
+// one was broken or a run failed, and 2 when it was called wrongly.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"waybill/internal/chaos/checker"
+	"waybill/internal/chaos/report"
+	"waybill/internal/chaos/scenario"
+)
+
+const (
+	exitBroken = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+type options struct {
+	seeds    []uint64
+	duration time.Duration
+	bundles  int
+	workers  int
+	report   string
+	dir      string
+}
+
+func parse(args []string, stderr io.Writer) (o options, err error) {
+	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	seeds := flags.String("seeds", "1,2,3,4,5,6,7,8,9,10", "seeds to run, separated by commas")
+	flags.DurationVar(&o.duration, "duration", time.Minute, "how long things go wrong, for each seed")
+	flags.IntVar(&o.bundles, "bundles", 10_000, "about how many bundles each seed enqueues")
+	flags.IntVar(&o.workers, "workers", 3, "worker processes")
+	flags.StringVar(&o.report, "report", "", "write a report with a picture for each seed into this directory")
+	flags.StringVar(&o.dir, "dir", filepath.Join(os.TempDir(), "waybill-chaos"), "where histories and logs are kept")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	for text := range strings.SplitSeq(*seeds, ",") {
+		seed, err := strconv.ParseUint(strings.TrimSpace(text), 10, 64)
+		if err != nil {
+			err = fmt.Errorf("--seeds: %q is not a seed; write numbers like 1,2,3", text)
+			_, _ = fmt.Fprintln(stderr, "chaos:", err)
+			return o, err
+		}
+		o.seeds = append(o.seeds, seed)
+	}
+	return o, nil
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parse(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		return exitUsage
+	}
+	results, err := perform(ctx, o, stdout)
+	if len(results) > 1 {
+		_, _ = fmt.Fprint(stdout, report.Total(results))
+	}
+	if err == nil && o.report != "" {
+		err = report.Write(o.report, results)
+	}
+	if err != nil {
+		_, _ = fmt.Fprintln(stderr, "chaos:", err)
+		return exitBroken
+	}
+	for _, r := range results {
+		if len(r.Violations) > 0 {
+			return exitBroken
+		}
+	}
+	return 0
+}
+
+// perform runs the seeds, one after the other.
+func perform(ctx context.Context, o options, stdout io.Writer) (results []scenario.Result, err error) {
+	if err := os.MkdirAll(o.dir, 0o700); err != nil {
+		return nil, err
+	}
+	bin, err := os.MkdirTemp("", "waybill-chaos-bin-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(bin)) }()
+	worker := filepath.Join(bin, "worker")
+	// Version stamps need a git that trusts this directory.
+	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", worker, "waybill/cmd/worker")
+	if output, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build the worker: %w\n%s", err, output)
+	}
+	_, _ = fmt.Fprint(stdout, report.Header())
+	for _, seed := range o.seeds {
+		r, err := scenario.Run(ctx, scenario.Options{
+			Seed: seed, Duration: o.duration, Bundles: o.bundles, Workers: o.workers,
+			Worker: worker, Dir: o.dir, Limits: checker.DefaultLimits(),
+		})
+		if err != nil {
+			return results, err
+		}
+		results = append(results, r)
+		_, _ = fmt.Fprint(stdout, report.Line(r))
+		if len(r.Violations) == 0 {
+			if err := os.RemoveAll(r.Dir); err != nil {
+				return results, err
+			}
+		}
+	}
+	return results, nil
+}

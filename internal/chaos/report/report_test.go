@@ -1,0 +1,106 @@
+//go:build unix
+
+package report_test
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/internal/chaos/checker"
+	"waybill/internal/chaos/nemesis"
+	"waybill/internal/chaos/report"
+	"waybill/internal/chaos/scenario"
+)
+
+func result(seed uint64, violations ...checker.Violation) scenario.Result {
+	return scenario.Result{
+		Seed: seed, Dir: "/tmp/waybill-chaos/seed-7", Length: time.Minute,
+		Schedule: nemesis.Schedule{Snapshot: true, Idle: 300},
+		Bands: []scenario.Band{
+			{Kind: nemesis.KillOne, From: time.Second, To: 2 * time.Second},
+			{Kind: nemesis.Outage, From: 55 * time.Second, To: 59 * time.Second},
+		},
+		Samples: []scenario.Sample{{At: 0}, {At: time.Second, Settled: 50, Waiting: 10}, {At: 2 * time.Second, Settled: 150}},
+		Figures: checker.Figures{
+			Committed: 99999, RolledBack: 9, Unknown: 12, Recovered: 5, Requests: 123456, Absorbed: 1234, Kills: 5,
+			Orphans: 321, Recover: 9400 * time.Millisecond, Stop: 1100 * time.Millisecond, Drain: 12 * time.Second,
+		},
+		Violations: violations,
+	}
+}
+
+func broken() scenario.Result {
+	var many []checker.Violation
+	for range 8 {
+		many = append(many, checker.Violation{Rule: checker.NewestTraits, What: strings.Repeat("user u-22 has plan = old; ", 5)})
+	}
+	return result(7, many...)
+}
+
+func TestTheTableFitsATerminal(t *testing.T) {
+	t.Parallel()
+	table := report.Header() + report.Line(result(1)) + report.Line(broken()) + report.Total([]scenario.Result{result(1), broken()})
+	for line := range strings.Lines(table) {
+		require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), 80, line)
+	}
+	require.Contains(t, table, "ok       1    99999       12    123456   1234      5    9.4s     1.1s  12.0s\n")
+	require.Contains(t, table, "BAD")
+	require.Contains(t, table, "newest traits: user u-22")
+	require.Contains(t, table, "… and 3 more")
+	require.Contains(t, table, "kept: /tmp/waybill-chaos/seed-7")
+	require.Contains(t, table, "2 seeds, 1 broken: 199998 bundles committed")
+}
+
+func TestTheReportNamesEverything(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "new")
+	require.NoError(t, report.Write(dir, []scenario.Result{result(1), broken()}))
+	text, err := os.ReadFile(filepath.Join(dir, "report.md"))
+	require.NoError(t, err)
+	for _, want := range []string{
+		"2 seeds, 1 broken", "| 1 | 99999 |", "| newest traits | 8 |", "| no loss | 0 |", "](seed-7.svg)",
+		"- 1.0 s to 2.0 s: kill one worker", "- a snapshot was held open", "- 300 idle connections", "- **newest traits**: user u-22",
+	} {
+		require.Contains(t, string(text), want)
+	}
+	for _, name := range []string{"seed-1.svg", "seed-7.svg"} {
+		require.FileExists(t, filepath.Join(dir, name))
+	}
+}
+
+func TestThePictureIsSVG(t *testing.T) {
+	t.Parallel()
+	for _, r := range []scenario.Result{result(1), {Seed: 2}} {
+		picture := report.Timeline(r)
+		decoder := xml.NewDecoder(strings.NewReader(picture))
+		for {
+			_, err := decoder.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			require.NoError(t, err)
+		}
+		require.NotContains(t, picture, "NaN")
+	}
+	picture := report.Timeline(result(1))
+	require.Contains(t, picture, ">kill one worker<")
+	require.Contains(t, picture, ">outage<")
+	require.Contains(t, picture, ">100<", "the greatest rate")
+	require.Contains(t, picture, ">10<", "the greatest depth")
+}
+
+func TestAReportThatCannotBeWrittenSaysSo(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	require.ErrorContains(t, report.Write(file, nil), "write the report")
+}

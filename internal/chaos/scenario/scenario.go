@@ -1,0 +1,207 @@
+//go:build unix
+
+// Package scenario runs Waybill for real and does to it what a schedule says: producers
+// that commit, change their minds and lose their connections, several worker processes,
+// a fake Amplitude, and a villain between them. When it is over, everything is healed,
+// the queue drains by itself, and the evidence goes to the checker.
+package scenario
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"waybill/internal/chaos/checker"
+	"waybill/internal/chaos/history"
+	"waybill/internal/chaos/nemesis"
+)
+
+// Options say what to run.
+type Options struct {
+	Seed     uint64
+	Duration time.Duration     // of the faults; the queue drains afterwards
+	Bundles  int               // about as many are enqueued, evenly over the duration
+	Workers  int               // processes
+	Worker   string            // path of the worker binary
+	Dir      string            // gets a directory for this seed, with histories and logs
+	Schedule *nemesis.Schedule // nil: drawn from the seed
+	Limits   checker.Limits
+}
+
+// Sample is where the queue stood at a moment.
+type Sample struct {
+	At               time.Duration // since the start of the run
+	Settled, Waiting int           // bundles
+}
+
+// Result is how a run went.
+type Result struct {
+	Seed       uint64
+	Dir        string // with histories and logs
+	Schedule   nemesis.Schedule
+	Length     time.Duration // of the whole run
+	Bands      []Band
+	Samples    []Sample
+	Figures    checker.Figures
+	Violations []checker.Violation
+}
+
+const (
+	producers = 4
+	// perTransaction is how many actions a transaction commits, about: some come in bulk,
+	// some are given up, and all take time.
+	perTransaction = 1.1
+)
+
+// Run does one seed. The error is for a run that could not be done, not for one that
+// broke a promise: that is in the result.
+func Run(ctx context.Context, o Options) (result Result, err error) {
+	result = Result{Seed: o.Seed, Dir: filepath.Join(o.Dir, "seed-"+strconv.FormatUint(o.Seed, 10))}
+	if err := os.RemoveAll(result.Dir); err != nil {
+		return result, err
+	}
+	if err := os.MkdirAll(result.Dir, 0o700); err != nil {
+		return result, err
+	}
+	h, err := openHouse(ctx, o, result.Dir, time.Now())
+	if err != nil {
+		return result, fmt.Errorf("seed %d: %w", o.Seed, err)
+	}
+	defer func() { err = errors.Join(err, h.close()) }()
+
+	result.Schedule = nemesis.Draw(o.Seed, o.Duration)
+	if o.Schedule != nil {
+		result.Schedule = *o.Schedule
+	}
+	if err := h.burden(ctx, result.Schedule.Snapshot, result.Schedule.Idle); err != nil {
+		return result, err
+	}
+	evidence, err := perform(ctx, h, o, &result)
+	if err != nil {
+		return result, fmt.Errorf("seed %d: %w", o.Seed, err)
+	}
+	result.Violations, result.Figures = checker.Check(evidence), checker.Measure(evidence)
+	if len(result.Violations) > 0 {
+		err = keep(result, evidence)
+	}
+	return result, err
+}
+
+// keep leaves beside the histories what the checker saw and what it found.
+func keep(r Result, e *checker.Evidence) error {
+	for name, value := range map[string]any{"violations.json": r.Violations, "evidence.json": e} {
+		text, err := json.MarshalIndent(value, "", " ")
+		if err == nil {
+			err = os.WriteFile(filepath.Join(r.Dir, name), text, 0o600)
+		}
+		if err != nil {
+			return fmt.Errorf("keep %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// perform lets everything happen and gathers the evidence.
+func perform(ctx context.Context, h *house, o Options, result *Result) (*checker.Evidence, error) {
+	start := time.Now()
+	v := &villain{house: h, start: start}
+	var watching sync.WaitGroup
+	watch, stopWatching := context.WithCancel(ctx)
+	defer func() {
+		stopWatching()
+		watching.Wait()
+	}()
+	watching.Go(func() { result.Samples = h.watch(watch, start) })
+
+	produced, err := h.produce(ctx, o, start)
+	if err != nil {
+		return nil, err
+	}
+	err = v.act(ctx, result.Schedule, o.Duration)
+	produced()
+	if err != nil {
+		return nil, err
+	}
+	if err := h.fleet.fill(ctx); err != nil {
+		return nil, err
+	}
+	e := &checker.Evidence{Healed: time.Now(), Limits: o.Limits}
+	e.Drained = h.drain(ctx, o.Limits.Drain)
+	h.sink.Settle()
+	stopWatching()
+	watching.Wait()
+	for _, w := range h.fleet.running() { // a last SIGTERM each, in peace
+		h.fleet.stop(w)
+	}
+	h.fleet.deserters()
+	if err := h.closeHistories(); err != nil {
+		return nil, err
+	}
+	if e.History, err = history.Read(h.dir); err != nil {
+		return nil, err
+	}
+	e.Arrivals = h.sink.received()
+	e.Kills, e.Stops, e.Faults, e.Pauses = h.fleet.kills, h.fleet.stops, v.faults, v.pauses
+	result.Bands, result.Length = v.bands, time.Since(start)
+	slices.SortStableFunc(result.Bands, func(a, b Band) int { return cmp.Compare(a.From, b.From) })
+	return e, patiently(ctx, func(ctx context.Context) error { return collect(ctx, h.referee.pool, h.sink.Fake, e) })
+}
+
+// produce starts the producers and returns what ends them and waits for them. Those that
+// have done their share end by themselves.
+func (h *house) produce(ctx context.Context, o Options, start time.Time) (stop func(), err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var working sync.WaitGroup
+	var committed atomic.Int64
+	pause := time.Duration(float64(o.Duration) * producers * perTransaction / float64(max(o.Bundles, 1)))
+	for i := range producers {
+		lines, err := h.write(fmt.Sprintf("producer-%d", i), start)
+		if err != nil {
+			cancel()
+			return nil, err
+		}
+		p := &producer{
+			author: author{random: newRandom(o.Seed, i), producer: i}, history: lines, pause: pause, judge: commitOutcome,
+			url:    h.urlThrough(h.commits, "chaos_app", fmt.Sprintf("producer-%d", i)),
+			enough: func(n int) bool { return committed.Add(int64(n)) >= int64(o.Bundles) },
+		}
+		working.Go(func() { p.run(ctx) })
+	}
+	return func() {
+		cancel()
+		working.Wait()
+	}, nil
+}
+
+// drain waits for the empty queue; the zero time says that it did not come.
+func (h *house) drain(ctx context.Context, patience time.Duration) time.Time {
+	for until := time.Now().Add(patience); time.Now().Before(until); {
+		if s, err := h.referee.standing(ctx); err == nil && s.Waiting+s.Left == 0 {
+			return time.Now()
+		}
+		if !wait(ctx, 100*time.Millisecond) {
+			break
+		}
+	}
+	return time.Time{}
+}
+
+// watch samples the queue until ctx ends.
+func (h *house) watch(ctx context.Context, start time.Time) []Sample {
+	var samples []Sample
+	for wait(ctx, 500*time.Millisecond) {
+		if s, err := h.referee.standing(ctx); err == nil {
+			samples = append(samples, Sample{time.Since(start), s.Settled, s.Waiting})
+		}
+	}
+	return samples
+}

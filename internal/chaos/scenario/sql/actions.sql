@@ -1,0 +1,1 @@
+SELECT spec FROM chaos.action;
