@@ -70,7 +70,7 @@ func (s *state) offerOnce(name string, value json.RawMessage, it *item) (trait, 
 	if !first && !s.profile.unsure[name] && !it.inDoubt() {
 		return was, keep
 	}
-	s.tell(name, !first || !it.inDoubt())
+	s.tell(name, !it.inDoubt())
 	return was, tell
 }
 

@@ -127,6 +127,14 @@ func TestAProfilesCopyIsItsOwn(t *testing.T) {
 	require.Equal(t, []int64{2}, c.counters["orders"].Open)
 	require.True(t, p.unsure["plan"])
 	require.Zero(t, p.sentAt)
+
+	roomy := newProfile()
+	roomy.counters["orders"] = counter{Sum: "1", Open: append(make([]int64, 0, 8), 1)}
+	one, other := roomy.clone(), roomy.clone()
+	one.open("orders", 2)
+	other.open("orders", 3)
+	require.Equal(t, []int64{1, 2}, one.counters["orders"].Open)
+	require.Equal(t, []int64{1, 3}, other.counters["orders"].Open)
 }
 
 func TestIdentitiesAreOrderedByKindThenId(t *testing.T) {
