@@ -1,0 +1,61 @@
+package endpoint
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+)
+
+// Client asks an endpoint in another process.
+type Client struct{ URL string }
+
+// loopback ignores whatever proxy the environment names.
+var loopback = &http.Client{Transport: &http.Transport{Proxy: nil}}
+
+// Counts asks what arrived.
+func (c Client) Counts(ctx context.Context) (counts Counts, err error) {
+	return counts, c.do(ctx, http.MethodGet, "/counts", &counts)
+}
+
+// Arrivals asks when single events arrived, the first 100,000.
+func (c Client) Arrivals(ctx context.Context) (arrivals []Arrival, err error) {
+	return arrivals, c.do(ctx, http.MethodGet, "/arrivals", &arrivals)
+}
+
+// Reset forgets everything that arrived.
+func (c Client) Reset(ctx context.Context) error {
+	return c.do(ctx, http.MethodPost, "/reset", new(struct{}))
+}
+
+// Ready says whether a worker's /readyz, or anything else at url, answers 200.
+func Ready(ctx context.Context, url string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return false
+	}
+	response, err := loopback.Do(request)
+	if err != nil {
+		return false
+	}
+	return response.Body.Close() == nil && response.StatusCode == http.StatusOK
+}
+
+func (c Client) do(ctx context.Context, method, path string, into any) error {
+	request, err := http.NewRequestWithContext(ctx, method, c.URL+path, http.NoBody)
+	if err != nil {
+		return err
+	}
+	response, err := loopback.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask the endpoint: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("ask the endpoint: %s answers %s", path, response.Status)
+	}
+	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
+		return fmt.Errorf("ask the endpoint: %s: %w", path, err)
+	}
+	return nil
+}

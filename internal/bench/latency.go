@@ -1,0 +1,175 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"waybill/internal/bench/figures"
+	"waybill/internal/bench/workload"
+)
+
+// steadyRate is bundles a second, one a transaction.
+const steadyRate = 200
+
+// commitTimes is filled by several goroutines.
+type commitTimes struct {
+	mu sync.Mutex
+	at map[string]time.Time // by action key
+}
+
+// lag is the time from a commit to the arrival of its event, in ms.
+type lag struct{ p50, p99 float64 }
+
+// steady commits orders at a steady rate for a while and asks the endpoint when their events came. One machine, one
+// clock.
+func (h *house) steady(ctx context.Context, p producer, d time.Duration) (l lag, err error) {
+	if err := h.fresh(ctx, h.ours); err != nil {
+		return l, err
+	}
+	const conns = 4
+	pool, err := p.pool(ctx, conns, nil)
+	if err != nil {
+		return l, err
+	}
+	defer pool.Close()
+	worker, err := h.startWorker(ctx)
+	if err != nil {
+		return l, err
+	}
+	defer worker.kill()
+
+	times := commitTimes{at: map[string]time.Time{}}
+	shop := workload.Shop{Name: "steady", Orders: int(d.Seconds() * steadyRate)}
+	ticker := time.NewTicker(time.Second / steadyRate)
+	defer ticker.Stop()
+	group, committing := errgroup.WithContext(ctx)
+	group.SetLimit(conns)
+	for i := 0; i < shop.Orders && committing.Err() == nil; i++ {
+		<-ticker.C
+		group.Go(func() error {
+			o := shop.Order(i)
+			if err := p.transaction(committing, pool, o); err != nil {
+				return err
+			}
+			now := time.Now()
+			times.mu.Lock()
+			defer times.mu.Unlock()
+			times.at[o.Key] = now
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return l, err
+	}
+	if _, err := h.ours.awaitDrained(ctx, worker); err != nil {
+		return l, err
+	}
+	lags, err := h.lags(ctx, times.at)
+	if err != nil {
+		return l, err
+	}
+	if len(lags) != shop.Orders {
+		return l, fmt.Errorf("%d of %d events arrived", len(lags), shop.Orders)
+	}
+	if _, err := worker.stop(); err != nil {
+		return l, err
+	}
+	return lag{figures.Percentile(lags, 50), figures.Percentile(lags, 99)}, nil
+}
+
+// lags are sorted, in ms.
+func (h *house) lags(ctx context.Context, committed map[string]time.Time) ([]float64, error) {
+	arrivals, err := h.endpoint.Arrivals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var lags []float64
+	for _, a := range arrivals {
+		// <install>:<action key>:<part>
+		key, track := strings.CutSuffix(a.InsertID, ":track")
+		_, key, _ = strings.Cut(key, ":")
+		if at, known := committed[key]; known && track {
+			lags = append(lags, a.At.Sub(at).Seconds()*1000)
+		}
+	}
+	slices.Sort(lags)
+	return lags, nil
+}
+
+// idle is what a worker with nothing to do takes.
+type idle struct {
+	cpu     float64 // percent of a core
+	queries float64 // a second
+}
+
+// idleFor measures for a while, after the first seconds.
+func (h *house) idleFor(ctx context.Context, d time.Duration) (i idle, err error) {
+	if err := h.fresh(ctx, h.ours); err != nil {
+		return i, err
+	}
+	if err := h.countStatements(ctx, h.ours, true); err != nil {
+		return i, err
+	}
+	defer h.countStatements(ctx, h.ours, false) //nolint:errcheck // the database is dropped anyway
+	worker, err := h.startWorker(ctx)
+	if err != nil {
+		return i, err
+	}
+	defer worker.kill()
+	const warm = 2 * time.Second
+	if err := pause(ctx, warm); err != nil {
+		return i, err
+	}
+	cpu, known := processCPU(worker.pid)
+	var before, after int64
+	if err := h.ours.pool.QueryRow(ctx, query("statements")).Scan(&before); err != nil {
+		return i, err
+	}
+	begin := time.Now()
+	if err := pause(ctx, d); err != nil {
+		return i, err
+	}
+	cpuThen, _ := processCPU(worker.pid)
+	if err := h.ours.pool.QueryRow(ctx, query("statements")).Scan(&after); err != nil {
+		return i, err
+	}
+	took := time.Since(begin).Seconds()
+	i.queries = float64(after-before) / took
+	if known {
+		i.cpu = (cpuThen - cpu).Seconds() / took * 100
+	}
+	_, err = worker.stop()
+	return i, err
+}
+
+// countStatements switches pg_stat_statements for the connections to come.
+func (h *house) countStatements(ctx context.Context, s *side, on bool) error {
+	if !on {
+		_, err := h.control.Exec(ctx, `ALTER DATABASE waybill RESET pg_stat_statements.track`)
+		return err
+	}
+	if _, err := h.control.Exec(ctx, `ALTER DATABASE waybill SET pg_stat_statements.track = 'all'`); err != nil {
+		return err
+	}
+	_, err := s.pool.Exec(ctx, `SELECT pg_stat_statements_reset()`)
+	return err
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

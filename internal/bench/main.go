@@ -1,0 +1,173 @@
+//go:build unix
+
+// Command bench is `make bench`: Waybill beside stock River, in one run, in turn, on one durable Postgres.
+//
+//	go run ./internal/bench [--quick] [--json FILE] [--svg FILE] [--page FILE]
+//
+// Both sides get the same payloads. Each has a database of its own and a worker process of its own; River has its
+// default schema and indexes and the settings of its own bench. What each side did is counted in its database, and
+// what arrived at the endpoint; where the two did not do the same work, no ratio is printed.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"waybill/internal/bench/endpoint"
+	"waybill/internal/bench/figures"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := command().ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the flags.
+type options struct {
+	quick     bool
+	jsonPath  string
+	chartPath string
+	pagePath  string
+	profile   string
+	rounds    int
+}
+
+// command is how to make the same table again.
+func (o options) command() string {
+	switch {
+	case o.quick && o.rounds > 0:
+		return fmt.Sprintf("make bench-quick ARGS=\"--rounds %d\"", o.rounds)
+	case o.rounds > 0:
+		return fmt.Sprintf("make bench ARGS=\"--rounds %d\"", o.rounds)
+	case o.quick:
+		return "make bench-quick"
+	}
+	return "make bench"
+}
+
+func command() *cobra.Command {
+	var o options
+	root := &cobra.Command{
+		Use:           "bench",
+		Short:         "Measure Waybill beside stock River",
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return run(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags := root.Flags()
+	flags.BoolVar(&o.quick, "quick", false, "smaller and within two minutes")
+	flags.StringVar(&o.jsonPath, "json", "", "write every round's values to a `file`")
+	flags.StringVar(&o.chartPath, "svg", "", "draw the ratios into a `file`")
+	flags.StringVar(&o.pagePath, "page", "", "replace the table in a Markdown `file`")
+	flags.StringVar(&o.profile, "profile", "", "measure nothing; profile drains into a `directory`")
+	flags.IntVar(&o.rounds, "rounds", 0, "`number` of rounds (default 5, quick 3)")
+	root.AddCommand(endpointCommand(), riverCommand(), profiledCommand())
+	root.CompletionOptions.DisableDefaultCmd = true
+	return root
+}
+
+// The hidden commands are the processes that the bench starts of itself.
+
+func endpointCommand() *cobra.Command {
+	var latency time.Duration
+	c := &cobra.Command{Use: "endpoint", Hidden: true, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		return endpoint.Serve(cmd.Context(), latency, cmd.OutOrStdout())
+	}}
+	c.Flags().DurationVar(&latency, "latency", 0, "")
+	return c
+}
+
+func riverCommand() *cobra.Command {
+	return &cobra.Command{Use: "river", Hidden: true, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		return runStock(cmd.Context(), os.Getenv("BENCH_DATABASE_URL"), cmd.OutOrStdout())
+	}}
+}
+
+func profiledCommand() *cobra.Command {
+	return &cobra.Command{Use: "profiled", Hidden: true, Args: cobra.ExactArgs(2), RunE: func(cmd *cobra.Command, args []string) error {
+		return runProfiled(cmd.Context(), os.Getenv("BENCH_DATABASE_URL"), args[0], args[1])
+	}}
+}
+
+func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
+	b := &bench{sizes: full, progress: stderr, figures: map[string]*figures.Figure{}}
+	if o.quick {
+		b.sizes = quick
+	}
+	if o.rounds > 0 {
+		b.sizes.rounds = o.rounds
+	}
+	report := figures.Report{Command: o.command(), Machine: describeMachine(), Rounds: b.sizes.rounds}
+	b.say("building the worker and starting Postgres")
+	if b.house, err = newHouse(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.close()) }()
+	if err := b.control.QueryRow(ctx, "SHOW server_version").Scan(&report.Machine.Postgres); err != nil {
+		return err
+	}
+	report.Machine.Postgres, _, _ = strings.Cut(report.Machine.Postgres, " ")
+	if o.profile != "" {
+		return b.profileDrains(ctx, o.profile, stdout)
+	}
+	if err := b.measure(ctx); err != nil {
+		return err
+	}
+	for _, id := range b.order {
+		report.Figures = append(report.Figures, *b.figures[id])
+		report.Summary = append(report.Summary, b.figures[id].Summary())
+	}
+	report.Work = b.work
+	return write(report, o, stdout)
+}
+
+// write prints the table and fills the files that were asked for.
+func write(report figures.Report, o options, stdout io.Writer) error {
+	if err := report.Write(stdout); err != nil {
+		return err
+	}
+	if o.jsonPath != "" {
+		if err := writeFile(o.jsonPath, func(w io.Writer) error {
+			encoder := json.NewEncoder(w)
+			encoder.SetIndent("", "  ")
+			return encoder.Encode(report)
+		}); err != nil {
+			return err
+		}
+	}
+	if o.chartPath != "" {
+		if err := writeFile(o.chartPath, report.WriteSVG); err != nil {
+			return err
+		}
+	}
+	if o.pagePath != "" {
+		return report.UpdatePage(o.pagePath)
+	}
+	return nil
+}
+
+func writeFile(path string, fill func(io.Writer) error) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fill(f), f.Close())
+}

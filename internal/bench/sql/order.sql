@@ -1,0 +1,1 @@
+INSERT INTO shop_order (customer, cents) VALUES ($1, $2);

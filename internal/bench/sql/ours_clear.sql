@@ -1,0 +1,1 @@
+TRUNCATE waybill.bundle, waybill.delivery, waybill.request, waybill.profile, waybill.river_job, waybill.worker, shop_order;

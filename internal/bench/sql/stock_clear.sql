@@ -1,0 +1,1 @@
+TRUNCATE river_job, shop_order;
