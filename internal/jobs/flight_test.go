@@ -286,6 +286,16 @@ func TestDoubtStays(t *testing.T) {
 		require.Equal(t, []string{"in_doubt", "in_doubt"}, r.outcomes)
 		require.Equal(t, f.send.startedAt, *r.doubts[0], "since the request began")
 	})
+	t.Run("from before", func(t *testing.T) {
+		flying(t, &script{answers: []amplitude.Answer{unavailable}}, events(2), func(t *testing.T, f aboard) {
+			first := f.send.startedAt.Add(-5 * 24 * time.Hour)
+			f.send.items[1].doubtSince = first
+			require.Error(t, f.deliverFor(t, time.Minute))
+			r := f.recording()
+			require.Equal(t, []int64{2}, r.ids)
+			require.Equal(t, first, *r.doubts[0])
+		})
+	})
 }
 
 func TestABundleThatHasNothingLeftToSayIsDelivered(t *testing.T) {
@@ -300,6 +310,21 @@ func TestABundleThatHasNothingLeftToSayIsDelivered(t *testing.T) {
 		require.NoError(t, f.deliver(t.Context(), t.Context(), false))
 		require.Equal(t, slices.Repeat([]string{"delivered"}, 4), f.outcomes())
 		require.Equal(t, [][]string{{"$identify", "E"}, {"$identify", "E"}, {"$identify"}, {"E"}}, s.requests, "the last two were told by the first")
+	})
+}
+
+// That nobody refused what was not sent is no sign that anything is accepted.
+func TestABundleThatHasNothingLeftToSayIsNoEvidence(t *testing.T) {
+	flying(t, &script{}, events(2), func(t *testing.T, f aboard) {
+		at := f.split.next()
+		plan, _, owners := f.plan(at)
+		f.take(at, plan, owners, refusal)
+		at = f.split.next()
+		plan, _, _ = f.plan(at)
+		f.accept(at, plan, 0)
+		plan, _, owners = f.plan(f.split.next())
+		require.True(t, f.take(f.split.next(), plan, owners, refusal), "everything is refused, for all that is known")
+		require.Equal(t, []string{"delivered", ""}, f.outcomes())
 	})
 }
 

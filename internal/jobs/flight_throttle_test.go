@@ -91,3 +91,19 @@ func TestAThrottledUserIsTakenOutOfEverythingThatIsLeft(t *testing.T) {
 		require.Equal(t, 300, f.loop.throttled.waves[hot].size)
 	})
 }
+
+func TestABundleWaitsForTheLongerOfTwoPauses(t *testing.T) {
+	t.Parallel()
+	for _, daily := range []bool{false, true} {
+		t.Run("", func(t *testing.T) {
+			a := amplitude.Answer{
+				Verdict: amplitude.Throttled, Status: 429,
+				ThrottledUsers: map[string]bool{"hot": daily}, ThrottledDevices: map[string]bool{"srv:hot": !daily},
+			}
+			flying(t, &script{answers: []amplitude.Answer{a}}, []string{`{"user_id":"hot","track":{"event":"A"}}`}, func(t *testing.T, f aboard) {
+				require.NoError(t, f.deliver(t.Context(), t.Context(), false))
+				require.Equal(t, 24*time.Hour, time.Until(f.fates[0].until))
+			})
+		})
+	}
+}

@@ -109,6 +109,19 @@ func TestAnAcceptedProbeOpensTheLaneForAllAtOnce(t *testing.T) {
 	})
 }
 
+func TestALateAcceptanceOpensTheLaneAtOnce(t *testing.T) {
+	inBubble(t, 6, func(t *testing.T, l *lane) {
+		require.NoError(t, l.enter(t.Context())) // under way when the lane closes
+		asked := unavailable
+		asked.RetryAfter = time.Hour
+		send(t, l, asked)
+		w := waitingFor(t.Context(), l, 2)
+		require.Empty(t, w.entered())
+		l.leave(delivered, 1, false)
+		require.Len(t, w.entered(), 2)
+	})
+}
+
 func TestVerdictsThatOpenAndClose(t *testing.T) {
 	t.Parallel()
 	for verdict, want := range map[amplitude.Verdict]struct{ opens, closes bool }{
@@ -273,6 +286,10 @@ func TestTheLimitIsLearntFrom413(t *testing.T) {
 			send(t, l, delivered)
 		}
 		require.Greater(t, accepted, 300)
+		for range 100 {
+			send(t, l, delivered)
+		}
+		require.Zero(t, l.maxBytes, "what was learnt is forgotten once it limits nothing")
 		for range 10_000 {
 			send(t, l, delivered)
 			require.Equal(t, 20_000_000, l.bytes(20_000_000))

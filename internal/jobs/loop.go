@@ -41,7 +41,6 @@ type loop struct {
 	throttled *throttled
 	beat      *beat
 	print     sync.Mutex // debug output is one event a line
-	preparing sync.Mutex // held from a flight's first lock to its commit
 
 	perBundle atomic.Int64 // bytes, a moving average
 }

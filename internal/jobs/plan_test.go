@@ -254,8 +254,10 @@ func TestAnAttemptWithoutAnswer(t *testing.T) {
 	t.Run("refused after all, it is not counted any more", func(t *testing.T) {
 		t.Parallel()
 		p := base[identity{"user", "u"}].clone()
+		p.unsure = map[string]bool{}
 		p.uncount("orders", "1", 2)
 		require.Equal(t, counter{Sum: "0", Open: []int64{}}, p.counters["orders"])
+		require.True(t, p.unsure["orders"], "Amplitude may have been told the sum with it")
 		p.uncount("orders", "1", 2)
 		require.Equal(t, json.Number("0"), p.counters["orders"].Sum, "once")
 	})

@@ -208,10 +208,6 @@ func (l *loop) prepare(ctx context.Context, refs []ref, limits requestLimits) (*
 		out.send.items = items
 		return out, l.recordOutcomes(ctx, out.settled)
 	}
-	// One flight of a worker at a time is between its locks and its commit: six would
-	// queue up on each other's rows and be no faster than two.
-	l.preparing.Lock()
-	defer l.preparing.Unlock()
 	wanted := wantedProfiles(items)
 	for {
 		var missing bool

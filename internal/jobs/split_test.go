@@ -300,6 +300,32 @@ func TestWhatLeavesOtherwiseTakesTheSuspicionAlong(t *testing.T) {
 	require.Nil(t, s.next())
 }
 
+func TestWhoWasRefusedAloneMayLeaveOtherwise(t *testing.T) {
+	t.Parallel()
+	s := newSplitter(3)
+	s.next()
+	s.refused()
+	require.Equal(t, []int{0}, s.next())
+	s.refused()
+	s.next()
+	s.without(0, 1) // parked, say
+	require.Equal(t, []int{2}, s.left())
+}
+
+// From the end backwards the piece known to hold the fault comes before the rest.
+func TestAPieceThatIsTooLargeOnTheWayBackKeepsItsOrder(t *testing.T) {
+	t.Parallel()
+	s := newSplitter(8)
+	s.fromEnd = true
+	s.next()
+	s.refused()
+	require.Equal(t, []int{4, 5, 6, 7}, s.next())
+	require.Equal(t, -1, s.tooLarge())
+	require.Equal(t, []int{4, 5}, s.next())
+	s.accepted()
+	require.Equal(t, []int{0, 1, 2, 3, 6, 7}, s.next())
+}
+
 func TestABudgetEndsTheSearchWithTheRestLeftOver(t *testing.T) {
 	t.Parallel()
 	poison := map[int]bool{}
@@ -313,6 +339,7 @@ func TestABudgetEndsTheSearchWithTheRestLeftOver(t *testing.T) {
 	require.NotEmpty(t, j.rejected, "what was found stays found")
 	require.NotEmpty(t, j.delivered)
 	require.Len(t, s.left(), 1000-len(j.rejected)-len(j.delivered))
+	require.True(t, slices.IsSorted(s.left()))
 }
 
 // Whatever Amplitude does, every bundle is in one of three places: delivered, rejected,
