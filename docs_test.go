@@ -38,7 +38,7 @@ func TestEveryTargetThatTheDocsNameExists(t *testing.T) {
 	for _, name := range pages {
 		page, err := os.ReadFile(name)
 		require.NoError(t, err)
-		for _, use := range regexp.MustCompile(`\bmake ([a-z][a-z/-]*)`).FindAllStringSubmatch(string(page), -1) {
+		for _, use := range regexp.MustCompile("(?m)(?:^|`)make ([a-z][a-z/-]*)").FindAllStringSubmatch(string(page), -1) {
 			require.Regexpf(t, `(?m)^`+regexp.QuoteMeta(use[1])+`:`, string(makefile), "%s says make %s", name, use[1])
 		}
 	}
