@@ -125,12 +125,11 @@ func (d *demo) act(ctx context.Context, now sample) error {
 		if float64(now.Orders) < killAt*float64(d.orders) {
 			return nil
 		}
-		victim := d.workers[0]
-		if err := d.kill.strike(ctx, d.ledger, victim); err != nil {
+		if err := d.kill.strike(ctx, d.ledger, d.workers...); err != nil {
 			return err
 		}
 		d.killedAt = time.Now()
-		d.step("SIGKILL for %s, which held %d bundles", victim.name, len(d.kill.held))
+		d.step("SIGKILL for %s, which held %d bundles", d.kill.worker.name, len(d.kill.held))
 	case !d.replaced && time.Since(d.killedAt) >= replaceAfter:
 		w, err := d.startWorker(ctx, "worker-3")
 		if err != nil {

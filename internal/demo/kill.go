@@ -22,30 +22,34 @@ type kill struct {
 func (k *kill) done() bool { return k.worker != nil && k.rescue.Delivered == len(k.held) }
 
 const (
-	killPatience = 6 * time.Second // to find it at work, and for the server to notice
+	killPatience = 20 * time.Second // to find one at work, and for the server to notice
+	enough       = 3 * time.Second  // of looking for one with a handful
+	frozenAtMost = 250 * time.Millisecond
 	killPause    = 3 * time.Millisecond
 	handful      = 10 // bundles
 )
 
 // worthKilling says whether a worker holds enough to show something. On a slow machine
-// that is never much: after half of the patience a single bundle will do.
-func worthKilling(holding int, waited time.Duration) bool {
-	return holding >= handful || holding > 0 && waited >= killPatience/2
+// that is never much: after a while a single bundle will do.
+func worthKilling(now look, waited time.Duration) bool {
+	return !now.Busy && (now.Holding >= handful || now.Holding > 0 && waited >= enough)
 }
 
-// strike kills a worker while it has requests under way, and finds what it held. One
-// that holds nothing is no proof: it is frozen first, looked at, and goes on if there
-// is too little in its hands.
-func (k *kill) strike(ctx context.Context, l ledger, w *worker) error {
+// strike kills one of the workers while it has requests under way, and finds what it
+// held. One that holds nothing is no proof (it may be waiting out a refusal): each is
+// frozen in turn, looked at, and goes on if there is too little in its hands.
+func (k *kill) strike(ctx context.Context, l ledger, workers ...*worker) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, killPatience,
-		fmt.Errorf("no request of %s was seen under way for %v", w.name, killPatience))
+		fmt.Errorf("no worker was seen with a request under way for %v", killPatience))
 	defer cancel()
-	for began := time.Now(); ; {
+	var w *worker
+	for began, turn := time.Now(), 0; ; turn++ {
+		w = workers[turn%len(workers)]
 		now, err := freeze(ctx, l, w)
 		if err != nil {
 			return err
 		}
-		if worthKilling(now.Holding, time.Since(began)) {
+		if worthKilling(now, time.Since(began)) {
 			k.at = now.At
 			break
 		}
@@ -66,15 +70,17 @@ func (k *kill) strike(ctx context.Context, l ledger, w *worker) error {
 	return err
 }
 
-// freeze stops a worker and looks at it when its last statements have ended.
+// freeze stops a worker and looks at it when its last statements have ended. They never
+// end when one waits for a lock that another connection of the frozen worker holds: it is
+// busy then, after a while.
 func freeze(ctx context.Context, l ledger, w *worker) (look, error) {
 	w.signal(syscall.SIGSTOP)
-	for {
+	for began := time.Now(); ; {
 		now, err := l.look(ctx, w)
 		if err != nil {
 			return look{}, cmp.Or(context.Cause(ctx), err)
 		}
-		if !now.Busy {
+		if !now.Busy || time.Since(began) >= frozenAtMost {
 			return now, nil
 		}
 		if err := pause(ctx, killPause); err != nil {

@@ -176,13 +176,18 @@ func (m *planModel) requireOnce(t *rapid.T, id identity, name string, props prop
 }
 
 // requireMixed demands that a newest plain value stands, and that after a newest removal
-// at most a first value does.
+// at most a first value does, unless a poison has said something of it: others may have
+// been held back for that.
 func (m *planModel) requireMixed(t *rapid.T, id identity, name string, props properties) {
 	all := m.offered(id, func(b *bundle.Bundle) bool {
 		value, unset := plainValue(name)(b)
 		return value != nil || unset
 	})
-	if len(all) == 0 || slices.ContainsFunc(all, func(it *item) bool { return isPoison(it.bundle) }) {
+	poison := m.offered(id, func(b *bundle.Bundle) bool {
+		value, unset := plainValue(name)(b)
+		return isPoison(b) && (value != nil || unset || onceValue(b, name) != nil)
+	})
+	if len(all) == 0 || len(poison) > 0 {
 		return
 	}
 	got, exists := props[name]
