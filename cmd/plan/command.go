@@ -15,6 +15,7 @@ import (
 	"waybill/internal/plan"
 	"waybill/internal/plan/contract"
 	"waybill/internal/plan/lint"
+	"waybill/internal/settings"
 )
 
 // Exit codes, the same in every Waybill program.
@@ -22,6 +23,9 @@ const (
 	exitOK     = 0
 	exitFailed = 1 // something was found
 	exitUsage  = 2
+
+	exitConfiguration = 3
+	exitDatabase      = 4
 )
 
 // errFound says that problems were found and have been printed.
@@ -35,20 +39,23 @@ func (e usageError) Error() string { return string(e) }
 // program is one run of the command.
 type program struct {
 	root           string // of the application
+	environ        []string
 	dir            string // of the plan, from root
 	stdout, stderr io.Writer
 	now            func() time.Time
 }
 
 // run is the whole program; the result is its exit code.
-func run(ctx context.Context, args []string, root string, stdout, stderr io.Writer) int {
-	p := &program{root: root, stdout: stdout, stderr: stderr, now: time.Now}
+func run(ctx context.Context, args []string, root string, environ []string, stdout, stderr io.Writer) int {
+	p := &program{root: root, environ: environ, stdout: stdout, stderr: stderr, now: time.Now}
 	cmd := p.command() //nolint:contextcheck // cobra hands the context to the command that runs
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
 	err := cmd.ExecuteContext(ctx)
 	var usage usageError
+	var wrong *settings.Error
+	var database databaseError
 	switch {
 	case err == nil:
 		return exitOK
@@ -57,6 +64,12 @@ func run(ctx context.Context, args []string, root string, stdout, stderr io.Writ
 	case errors.As(err, &usage):
 		p.complain("plan: %v\n", err)
 		return exitUsage
+	case errors.As(err, &wrong):
+		p.complain("plan: %v\n", err)
+		return exitConfiguration
+	case errors.As(err, &database):
+		p.complain("plan: %v\n", err)
+		return exitDatabase
 	}
 	p.complain("plan: %v\n", err)
 	return exitFailed
@@ -74,10 +87,11 @@ func (p *program) command() *cobra.Command {
 		Short: "Check a tracking plan and generate what follows from it",
 		Long: `Check a tracking plan and generate what follows from it.
 
-Run it in the application's root. Nothing here needs a network, a key or
-a database.
+Run it in the application's root. Nothing here needs a network or a key, and
+only prune a database.
 
-Exit codes: 0 fine, 1 something was found, 2 the command line is wrong.`,
+Exit codes: 0 fine, 1 something was found, 2 the command line is wrong,
+3 the environment is, 4 the database cannot be asked.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
@@ -98,7 +112,7 @@ Exit codes: 0 fine, 1 something was found, 2 the command line is wrong.`,
 		}
 		return nil
 	}
-	root.AddCommand(p.lintCommand(), p.genCommand(), p.diffCommand(), p.auditCommand(), p.newCommand())
+	root.AddCommand(p.lintCommand(), p.genCommand(), p.diffCommand(), p.auditCommand(), p.newCommand(), p.pruneCommand())
 	return root
 }
 

@@ -23,7 +23,7 @@ type result struct {
 func runPlan(t *testing.T, root string, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), args, root, &stdout, &stderr)
+	code := run(t.Context(), args, root, nil, &stdout, &stderr)
 	return result{code, stdout.String(), stderr.String()}
 }
 
@@ -260,7 +260,7 @@ func TestThePlanMayBeElsewhere(t *testing.T) {
 
 func TestHelpFitsTheScreen(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"-h"}, {"lint", "-h"}, {"gen", "-h"}, {"diff", "-h"}, {"audit", "-h"}, {"new", "-h"}, {"lint", "--rules"}} {
+	for _, args := range [][]string{{"-h"}, {"lint", "-h"}, {"gen", "-h"}, {"diff", "-h"}, {"audit", "-h"}, {"new", "-h"}, {"prune", "-h"}, {"lint", "--rules"}} {
 		r := runPlan(t, app(t), args...)
 		require.Equal(t, 0, r.code)
 		for line := range strings.Lines(r.stdout) {

@@ -3,7 +3,6 @@ package plan_test
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -248,49 +247,4 @@ func TestDistance(t *testing.T) {
 		require.Equal(t, c.want, plan.Distance(c.a, c.b), fmt.Sprint(c))
 		require.Equal(t, c.want, plan.Distance(c.b, c.a), fmt.Sprint(c))
 	}
-}
-
-// catalogue is every event the example must have, by status.
-var catalogue = map[plan.Status][]string{
-	plan.Live: {
-		"signup_completed", "user_logged_in", "account_rechurned",
-		"checkout_started", "payment_succeeded", "plan_upgraded",
-		"attendance_marked", "template_created", "template_used", "allocation_rule_changed", "crm_field_changed",
-		"search_performed", "detail_viewed", "filter_applied", "crm_activity_summarized", "call_started", "call_ended",
-		"feature_used", "test_event",
-		"user_discovered", "persona_selected", "message_sent_user", "integration_connected", "integration_disconnected",
-		"page_viewed", "element_clicked", "scroll_depth_reached",
-		"order_completed", "plan_changed", "product_viewed",
-	},
-	plan.Ready: {
-		"teammate_invited", "report_created", "task_created", "task_completed", "workspace_settings_updated",
-		"message_sent_companion", "conversation_started", "conversation_ended",
-		"memory_created", "memory_retrieved", "memory_forgotten", "boundary_set", "relationship_stage_changed",
-		"superpower_triggered", "superpower_result_sent", "superpower_accepted", "superpower_rejected",
-		"superpower_enabled", "superpower_disabled", "superpower_error",
-		"llm_request_started", "llm_request_completed", "message_delivery_failed", "oauth_refresh_failed",
-	},
-	plan.Planned: {"phone_verification_completed", "invoice_paid", "subscription_canceled"},
-}
-
-// TestTheCatalogueIsComplete holds the example's plan to its list.
-func TestTheCatalogueIsComplete(t *testing.T) {
-	t.Parallel()
-	p, problems := plan.Load(os.DirFS(filepath.FromSlash("../../examples/shop")), "plan")
-	require.Empty(t, problems)
-	found := map[plan.Status][]string{}
-	for _, e := range p.Events {
-		found[e.Status] = append(found[e.Status], e.Name)
-	}
-	for status, names := range catalogue {
-		require.ElementsMatch(t, names, found[status], status)
-	}
-	var traits []string
-	for _, trait := range p.TraitsOf("user") {
-		traits = append(traits, trait.Name)
-	}
-	require.ElementsMatch(t, []string{
-		"signup_date", "team_size", "plan_tier", "primary_channel", "primary_persona", "total_messages_sent",
-		"total_messages_received", "calendar_connected", "gmail_connected", "superpowers_enabled_count", "relationship_stage",
-	}, traits)
 }

@@ -48,6 +48,8 @@ var mistakes = []mistake{
 	{name: "something else tracked", body: `client.Track(ctx, tx, waybill.User(s), "report_created")`, compiler: "does not implement waybill.Trackable"},
 
 	{name: "event made by hand", body: `client.Track(ctx, tx, waybill.User(s), waybill.Event{Name: "x", Key: "y"})`, audit: "waybill.Event goes round the plan"},
+	{name: "rules of one's own", body: `type mine struct{ events.ReportCreatedEvent }
+	_ = mine{}`, audit: "embeds events.ReportCreatedEvent, which goes round its rules"},
 	{name: "inline name", body: `fmt.Sprint("Report_Created")`, audit: `"Report_Created" is the name of the event report_created`},
 	{name: "empty event", body: `client.Track(ctx, tx, waybill.User(s), events.ReportCreatedEvent{})`, audit: "ReportCreatedEvent{} is empty"},
 	{name: "empty scope", body: `events.ReportCreated(*new(events.WorkspaceScope), "r_1", events.ReportTypeCustom)`, audit: "WorkspaceScope{} is empty"},

@@ -28,7 +28,7 @@ type Source struct {
 	Findings []Finding
 }
 
-// Read reads the Go files below root that the patterns name: "./..." is all of
+// Read reads the Go and SQL files below root that the patterns name: "./..." is all of
 // them, "./orders" one folder, "./orders/..." it and those in it. Tests, generated
 // files, vendor, testdata and other modules are left out. Without a module the error
 // is [ErrNoModule].
@@ -47,6 +47,12 @@ func Read(root string, p *plan.Plan, patterns ...string) (Source, error) {
 		return Source{}, err
 	}
 	for _, file := range files {
+		if isSQL(file) {
+			if err := r.sqlFile(system, file); err != nil {
+				return Source{}, err
+			}
+			continue
+		}
 		text, err := fs.ReadFile(system, file)
 		if err != nil {
 			return Source{}, err
@@ -113,7 +119,7 @@ func goFiles(root fs.FS, patterns []string) ([]string, error) {
 				}
 				return nil
 			}
-			if strings.HasSuffix(file, ".go") && !strings.HasSuffix(file, "_test.go") {
+			if strings.HasSuffix(file, ".go") && !strings.HasSuffix(file, "_test.go") || isSQL(file) {
 				files = append(files, file)
 			}
 			return nil

@@ -99,6 +99,8 @@ func (v *visitor) declaration(d ast.Decl) {
 			}
 		case *ast.CompositeLit:
 			v.literal(n, n.Type)
+		case *ast.StructType:
+			v.embedded(n)
 		case *ast.CallExpr:
 			if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "new" && len(n.Args) == 1 {
 				v.literal(n, n.Args[0])
@@ -110,6 +112,24 @@ func (v *visitor) declaration(d ast.Decl) {
 		}
 		return true
 	})
+}
+
+// embedded finds a type of one's own around a generated event, whose methods could stand
+// in for the plan's.
+func (v *visitor) embedded(s *ast.StructType) {
+	for _, field := range s.Fields.List {
+		inner := field.Type
+		if star, ok := inner.(*ast.StarExpr); ok {
+			inner = star.X
+		}
+		selected, ok := inner.(*ast.SelectorExpr)
+		if !ok || len(field.Names) > 0 || !strings.HasSuffix(selected.Sel.Name, "Event") {
+			continue
+		}
+		if of, ok := selected.X.(*ast.Ident); ok && of.Name == v.events {
+			v.report(field, "track the event itself", "embeds %s, which goes round its rules", types.ExprString(selected))
+		}
+	}
 }
 
 // functionName reads Place, Shop.Place or (*Shop).Place.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Format is the version of the file that this program writes and reads.
@@ -20,7 +21,8 @@ type Plan struct {
 	Version      string   `json:"version"`                // Amplitude's plan.version
 	Environments []string `json:"environments,omitempty"` // the product runs in; none: not said
 	PIIPolicy    string   `json:"pii_policy"`             // none, traits_only
-	Deny         []string `json:"deny,omitempty"`         // property names that are never sent
+	Deny         []string `json:"deny,omitempty"`         // names of properties and traits that are never sent, unless planned
+	DenyEndings  []string `json:"deny_endings,omitempty"` // last words of such names
 	Groups       []Group  `json:"groups"`
 	Events       []Event  `json:"events"`
 	Traits       []Trait  `json:"traits"`
@@ -77,25 +79,38 @@ type Trait struct {
 	Schema  json.RawMessage `json:"schema"` // of the value
 }
 
-// Read reads a compiled plan. The error says what to do.
+// Read reads a compiled plan.
 func Read(text []byte) (Plan, error) {
 	var head struct {
 		Format int `json:"format"`
 	}
 	if err := json.Unmarshal(text, &head); err != nil {
-		return Plan{}, fmt.Errorf("is no compiled plan: %w; write it with plan gen", err)
+		return Plan{}, unreadable(err)
 	}
 	if head.Format != Format {
-		return Plan{}, fmt.Errorf("has format %d and this program reads %d; use plan and worker of one release", head.Format, Format)
+		return Plan{}, fmt.Errorf("has format %d and this program reads %d", head.Format, Format)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	var p Plan
 	if err := decoder.Decode(&p); err != nil {
-		return Plan{}, fmt.Errorf("is no compiled plan: %w; write it with plan gen", err)
+		return Plan{}, unreadable(err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return Plan{}, errors.New("has text after its end; write it with plan gen")
+		return Plan{}, errors.New("has text after its end")
 	}
 	return p, nil
+}
+
+// unreadable says in a few words where the text stops being a plan.
+func unreadable(err error) error {
+	var syntax *json.SyntaxError
+	var mistyped *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Errorf("is no compiled plan, from byte %d on", syntax.Offset)
+	case errors.As(err, &mistyped):
+		return fmt.Errorf("is no compiled plan, from byte %d on", mistyped.Offset)
+	}
+	return fmt.Errorf("is no compiled plan: %s", strings.TrimPrefix(err.Error(), "json: "))
 }

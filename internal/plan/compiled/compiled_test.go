@@ -47,7 +47,7 @@ func TestUnreadablePlans(t *testing.T) {
 		"":                            "is no compiled plan",
 		"name: shop":                  "is no compiled plan",
 		"{}":                          "has format 0 and this program reads 1",
-		`{"format": 2, "news": true}`: "has format 2 and this program reads 1; use plan and worker of one release",
+		`{"format": 2, "news": true}`: "has format 2 and this program reads 1",
 		`{"format": 1, "news": true}`: `unknown field "news"`,
 		`{"format": 1} {}`:            "is no compiled plan",
 		`{"format": 1, "events": {}}`: "is no compiled plan",

@@ -120,6 +120,30 @@ func TestALockedContractIsNeverRewritten(t *testing.T) {
 	require.Len(t, lock.With(&plan.Plan{}).Entries, 1)
 }
 
+func TestAPrunedVersion(t *testing.T) {
+	t.Parallel()
+	lock := lockWith(base())
+	published, ok := lock.Unpruned("report_created", 1)
+	require.True(t, ok)
+	require.Equal(t, "1.0", published.Version.String())
+	_, ok = lock.Unpruned("report_created", 2)
+	require.False(t, ok, "what was never published has nothing waiting")
+
+	pruned := lock.WithPruned("report_created", plan.Version{Major: 1})
+	_, ok = pruned.Unpruned("report_created", 1)
+	require.False(t, ok)
+	read, problems := contract.ReadLock("plan.lock", pruned.Bytes())
+	require.Empty(t, problems)
+	require.Equal(t, string(pruned.Bytes()), string(read.Bytes()))
+	require.Contains(t, string(pruned.Bytes()), "report_created 1.0 pruned\n")
+	require.Len(t, read.Entries, 1, "the contract stays")
+
+	removed := base()
+	removed.Status = plan.Removed
+	require.Len(t, pruned.With(&plan.Plan{Events: []plan.Event{removed}}).Pruned, 1)
+	require.Empty(t, pruned.With(&plan.Plan{Events: []plan.Event{base()}}).Pruned, "sent again, it has to be asked for again")
+}
+
 func TestThePreviousVersionIsTheNewestOfTheMajor(t *testing.T) {
 	t.Parallel()
 	var events []plan.Event

@@ -21,6 +21,10 @@ const lockHeader = `# The contracts of published event versions, one a line: nam
 # Written by plan gen. A line, once here, is never changed: publish a new version.
 `
 
+// prunedMark stands for the contract in the line of a version that plan prune found
+// without unsent bundles.
+const prunedMark = "pruned"
+
 // Entry is one published version.
 type Entry struct {
 	Event    string
@@ -29,8 +33,12 @@ type Entry struct {
 	Line     int // in the lock file; 0 for a new one
 }
 
-// Lock is every version that was ever published.
-type Lock struct{ Entries []Entry }
+// Lock is every version that was ever published, and those of them that no bundle waits
+// with any more.
+type Lock struct {
+	Entries []Entry
+	Pruned  []Entry // without a contract
+}
 
 // LoadLock reads the lock in the plan's folder dir of an application's root. Without
 // a file it is empty.
@@ -57,6 +65,10 @@ func ReadLock(file string, text []byte) (Lock, plan.Problems) {
 		}
 		entry, err := readEntry(line)
 		entry.Line = i + 1
+		if strings.HasSuffix(line, " "+prunedMark) && err == nil {
+			lock.Pruned = append(lock.Pruned, entry)
+			continue
+		}
 		if _, twice := lock.Find(entry.Event, entry.Version); err == nil && twice {
 			err = fmt.Errorf("%s %s stands here twice", entry.Event, entry.Version)
 		}
@@ -80,6 +92,9 @@ func readEntry(line string) (Entry, error) {
 		return Entry{}, fmt.Errorf("is not: name version contract")
 	}
 	entry := Entry{Event: name, Version: version}
+	if text == prunedMark {
+		return entry, nil
+	}
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&entry.Contract); err != nil {
@@ -110,6 +125,29 @@ func (l Lock) Previous(event string, version plan.Version) (Entry, bool) {
 	return found, found.Event != ""
 }
 
+// Unpruned finds the newest published version of the MAJOR that an event has, unless no
+// bundle waits with it any more.
+func (l Lock) Unpruned(event string, major int) (Entry, bool) {
+	of := func(e Entry) bool { return e.Event == event && e.Version.Major == major }
+	if slices.ContainsFunc(l.Pruned, of) {
+		return Entry{}, false
+	}
+	var found Entry
+	for _, e := range l.Entries {
+		if of(e) && !e.Version.Less(found.Version) {
+			found = e
+		}
+	}
+	return found, found.Event != ""
+}
+
+// WithPruned adds that no bundle waits with a version, nor with another of its MAJOR.
+func (l Lock) WithPruned(event string, version plan.Version) Lock {
+	pruned := append(slices.Clone(l.Pruned), Entry{Event: event, Version: version})
+	sortEntries(pruned)
+	return Lock{Entries: l.Entries, Pruned: pruned}
+}
+
 // Edited lists how an event differs from its published version. Empty: it does
 // not, or the version is not published.
 func (l Lock) Edited(e plan.Event) []Change {
@@ -121,21 +159,29 @@ func (l Lock) Edited(e plan.Event) []Change {
 }
 
 // With adds the events that are published and not yet here. Those that are here
-// stay as they are.
+// stay as they are. What is sent again is no longer pruned.
 func (l Lock) With(p *plan.Plan) Lock {
-	next := Lock{Entries: slices.Clone(l.Entries)}
+	next := Lock{Entries: slices.Clone(l.Entries), Pruned: slices.DeleteFunc(slices.Clone(l.Pruned), func(pruned Entry) bool {
+		return slices.ContainsFunc(p.Events, func(e plan.Event) bool {
+			return e.Name == pruned.Event && e.Version.Major == pruned.Version.Major && e.Status != plan.Removed
+		})
+	})}
 	for _, e := range p.Events {
 		if _, ok := next.Find(e.Name, e.Version); e.Published() && !ok {
 			next.Entries = append(next.Entries, Entry{Event: e.Name, Version: e.Version, Contract: Of(e)})
 		}
 	}
-	slices.SortStableFunc(next.Entries, func(a, b Entry) int {
+	sortEntries(next.Entries)
+	return next
+}
+
+func sortEntries(entries []Entry) {
+	slices.SortStableFunc(entries, func(a, b Entry) int {
 		return cmp.Or(
 			strings.Compare(a.Event, b.Event),
 			cmp.Compare(a.Version.Major, b.Version.Major), cmp.Compare(a.Version.Minor, b.Version.Minor),
 		)
 	})
-	return next
 }
 
 // Bytes is the lock as a file.
@@ -145,6 +191,9 @@ func (l Lock) Bytes() []byte {
 	for _, e := range l.Entries {
 		text, _ := json.Marshal(e.Contract) // strings, numbers and maps of them
 		fmt.Fprintf(&b, "%s %s %s\n", e.Event, e.Version, text)
+	}
+	for _, e := range l.Pruned {
+		fmt.Fprintf(&b, "%s %s %s\n", e.Event, e.Version, prunedMark)
 	}
 	return b.Bytes()
 }

@@ -2,18 +2,23 @@ package gen_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"waybill"
+	"waybill/internal/bundle"
+	"waybill/internal/plan/check"
 	"waybill/internal/plan/gen/testdata/reference/events"
 )
 
@@ -112,18 +117,68 @@ func TestGoAndSchemaAgree(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.event, func(t *testing.T) {
 			t.Parallel()
-			schema := schemaOf(t, c.event, c.version)
+			schema, worker := schemaOf(t, c.event, c.version), workersPlan(t)
 			seen := map[bool]int{}
+			taken := 0
 			rapid.Check(t, func(t *rapid.T) {
 				e := c.draw(t)
 				inGo, inSchema := e.Validate(), accepts(schema, e)
 				require.Equalf(t, inGo == nil, inSchema == nil, "Go: %v\nschema: %v\n%v", inGo, inSchema, e.AsEvent().Properties)
 				seen[inGo == nil]++
+				if stored := storedForm(t, e); stored != nil {
+					taken++
+					require.Emptyf(t, worker.Check(stored).Violations, "%v", e.AsEvent())
+				}
 			})
+			require.NotZero(t, taken, "no event reached the worker: the test shows nothing")
 			require.NotZero(t, seen[true], "no event was valid: the test shows nothing")
 			require.NotZero(t, seen[false], "no event was invalid: the test shows nothing")
 		})
 	}
+}
+
+// workersPlan is the plan as a worker holds bundles against it.
+func workersPlan(t *testing.T) *check.Plan {
+	t.Helper()
+	p, err := check.Load(filepath.Join(reference, "plan", "generated", "plan.json"))
+	require.NoError(t, err)
+	return p
+}
+
+// storedForm is the bundle that tracking an event stores, or nil if it is refused before.
+func storedForm(t require.TestingT, e validated) *bundle.Bundle {
+	client, err := waybill.New(waybill.Config{})
+	require.NoError(t, err)
+	tx := &notebook{}
+	_, _ = client.Track(context.Background(), tx, waybill.User("u_1"), strictly{e})
+	if tx.bundles == "" {
+		return nil
+	}
+	one := tx.bundles[1 : len(tx.bundles)-1] // an array of one
+	b, err := bundle.Parse([]byte(one))
+	require.NoError(t, err)
+	return b
+}
+
+// notebook is a transaction that writes down what a statement is given, and fails.
+type notebook struct {
+	pgx.Tx
+	bundles string
+}
+
+func (n *notebook) Query(_ context.Context, _ string, args ...any) (pgx.Rows, error) {
+	n.bundles, _ = args[0].(string)
+	return nil, errors.New("this is no database")
+}
+
+// strictly is an event without its delivery class, so that it takes the plain door.
+type strictly struct{ validated }
+
+func (s strictly) Groups() []waybill.Group {
+	if placed, ok := s.validated.(interface{ Groups() []waybill.Group }); ok {
+		return placed.Groups()
+	}
+	return nil
 }
 
 // TestSchemaTakesNothingElse checks what Go cannot even say.

@@ -3,17 +3,22 @@ package gen
 import (
 	"bytes"
 	"encoding/csv"
+	"strconv"
 	"strings"
 
 	"waybill/internal/plan"
 )
 
-// csvColumns are those of events and event properties in Amplitude Data:
+// csvColumns are those of events and event properties in Amplitude Data, all of which
+// the header must have, in any order and in this spelling:
 // https://amplitude.com/docs/data/csv-import-export
 var csvColumns = []string{
-	"Object Type", "Object Name", "Event Display Name", "Object Owner", "Object Description", "Event Category",
-	"Event Tags", "Event Schema Status", "Event Activity", "Property Type", "Property Group Names", "Event Property Name",
-	"Property Description", "Property Value Type", "Property Required", "Property Is Array", "Enum Values",
+	"Action", "Object type", "Object name", "Object description", "Event display name", "Event category",
+	"Event activity", "Event source", "Tags", "Property type", "Property group names", "Event property name",
+	"Property description", "Property value type", "Property required", "Property is array", "Array min items",
+	"Array max items", "Array unique items", "Const value", "Enum values", "Number is integer",
+	"Number property value min", "Number property value max", "Property regex", "String property value min length",
+	"String property value max length",
 }
 
 // amplitudeCSV is the events as Amplitude Data imports them: a row an event, then a
@@ -35,15 +40,12 @@ func amplitudeCSV(p *plan.Plan) []byte {
 			continue
 		}
 		write(map[string]string{
-			"Object Type": "Event", "Object Name": e.WireName(), "Object Owner": e.Owner,
-			"Object Description": sentence(e.Description), "Event Category": e.Category,
-			"Event Tags": string(e.Status), "Event Schema Status": schemaStatus(e.Status),
+			"Object type": "Event", "Object name": e.WireName(), "Object description": sentence(e.Description),
+			"Event category": e.Category, "Event activity": "Active", "Tags": string(e.Status) + "," + e.Owner,
 		})
 		for _, property := range e.Properties {
 			if property.Send {
-				cells := propertyCells(property)
-				cells["Object Name"] = e.WireName()
-				write(cells)
+				write(propertyCells(property, e.WireName()))
 			}
 		}
 	}
@@ -51,31 +53,40 @@ func amplitudeCSV(p *plan.Plan) []byte {
 	return b.Bytes()
 }
 
-func schemaStatus(s plan.Status) string {
-	switch s {
-	case plan.Live, plan.Deprecated:
-		return "LIVE"
-	default:
-		return "PLANNED"
-	}
-}
-
-func propertyCells(p plan.Property) map[string]string {
+func propertyCells(p plan.Property, event string) map[string]string {
 	cells := map[string]string{
-		"Object Type": "Event Property", "Property Type": "Event Property", "Event Property Name": p.Name,
-		"Property Description": sentence(p.Description), "Property Value Type": amplitudeType(p),
-		"Property Required": "FALSE", "Property Is Array": "FALSE",
+		"Object name": event, "Property type": "Event Property", "Event property name": p.Name,
+		"Property description": sentence(p.Description), "Property value type": amplitudeType(p),
+		"Property required": csvBool(p.Required), "Property is array": csvBool(p.Type == plan.List),
 	}
-	if p.Required {
-		cells["Property Required"] = "TRUE"
-	}
-	if p.Type == plan.List {
-		cells["Property Is Array"] = "TRUE"
-	}
-	if p.Enum != nil {
-		cells["Enum Values"] = strings.Join(p.Enum.Values, ", ")
+	switch {
+	case p.Enum != nil:
+		cells["Enum values"] = strings.Join(p.Enum.Values, ",")
+	case p.PII == plan.HashedID:
+		cells["Property regex"] = hashedForm
+	case p.Type == plan.Integer, p.Type == plan.Number:
+		cells["Number is integer"] = csvBool(p.Type == plan.Integer)
+		cells["Number property value min"], cells["Number property value max"] = csvLimit(p.Min), csvLimit(p.Max)
+	case p.Type == plan.List:
+		cells["Array max items"] = strconv.Itoa(p.MaxItems)
+	case p.Type == plan.String, p.Type == plan.ID:
+		cells["String property value max length"] = strconv.Itoa(p.MaxLength)
 	}
 	return cells
+}
+
+func csvBool(yes bool) string {
+	if yes {
+		return "True"
+	}
+	return "False"
+}
+
+func csvLimit(limit *float64) string {
+	if limit == nil {
+		return ""
+	}
+	return strconv.FormatFloat(*limit, 'f', -1, 64)
 }
 
 func amplitudeType(p plan.Property) string {

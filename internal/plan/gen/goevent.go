@@ -21,6 +21,7 @@ type eventView struct {
 	Required, Optional    []propertyView
 	Properties            []propertyView
 	Key                   []string
+	BestEffort            bool
 	RevenueAmount         string
 	RevenueCurrency       string
 }
@@ -79,7 +80,7 @@ func (g goPackage) event(e plan.Event) eventView {
 	view := eventView{
 		Func: name, Type: name + "Event", NameConst: name + "Name",
 		Name: e.Name, Wire: e.WireName(), Version: e.Version.String(),
-		About: sentence(e.Description), Facts: facts(e),
+		About: sentence(e.Description), Facts: facts(e), BestEffort: e.Delivery == plan.BestEffort,
 	}
 	if e.Status == plan.Deprecated {
 		view.Deprecated = deprecation(g.plan, e)

@@ -99,7 +99,8 @@ func compiledFile(in Input) (File, error) {
 	p := in.Plan
 	out := compiled.Plan{
 		Format: compiled.Format, Name: p.Name, Version: p.Version,
-		Environments: p.Environments, PIIPolicy: string(p.PIIPolicy), Deny: p.Deny,
+		Environments: p.Environments, PIIPolicy: string(p.PIIPolicy),
+		Deny: p.DeniedNames(), DenyEndings: p.DeniedEndings(),
 		Groups: []compiled.Group{}, Events: []compiled.Event{}, Traits: []compiled.Trait{},
 	}
 	for _, g := range p.Groups {

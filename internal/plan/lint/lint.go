@@ -70,6 +70,7 @@ func Rules() []Rule {
 		{"published", "published versions are not edited", published},
 		{"version-bump", "the version fits the change", versionBumps},
 		{"lock-missing", "what was published stays in the plan", lockMissing},
+		{"unsent", "nothing is removed that bundles still wait with", unsent},
 		{"accept", "accepted rules exist, with a reason, and are needed", accepted},
 	}
 }
@@ -115,7 +116,7 @@ func acceptKey(e plan.Event, rule string) string {
 // unacceptable are rules that guard a promise rather than taste.
 var unacceptable = []string{
 	"duplicate-event", "identifier", "reserved-name", "group-types", "group-parents", "group-level", "action-key",
-	"pii-policy", "pii-id", "published", "version-bump", "accept",
+	"pii-policy", "pii-id", "published", "version-bump", "unsent", "accept",
 }
 
 func accepted(r *run) {

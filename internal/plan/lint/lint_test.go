@@ -195,6 +195,8 @@ var cases = []struct {
 	{rule: "published", edits: [][2]string{{"status: live", "status: planned"}}, lock: lockOf("1.0"), want: "plan/events/core.yaml:2: report_created 1.0 was published and is planned again; set status: deprecated or removed"},
 	{rule: "version-bump", edits: [][2]string{{"max: 9", "max: 8"}, {"report_created\n    version: \"1.0\"", "report_created\n    version: \"1.1\""}}, lock: lockOf("1.0"), want: "plan/events/core.yaml:2: report_created 1.1 breaks readers of 1.0: pages: max narrowed; call it 2.0"},
 	{rule: "lock-missing", lock: "gone_done 1.0 {}\n", want: "plan/plan.lock:1: gone_done 1.0 was published and is gone from the plan; restore its stanza, with status: removed if it is no longer sent"},
+	{rule: "unsent", edits: [][2]string{{"status: live", "status: removed"}}, lock: lockOf("1.0"), want: "plan/events/core.yaml:2: report_created 1.0 was published, and bundles may still wait with it; run plan prune report_created 1.0, which asks the database, or leave it deprecated"},
+	{rule: "unsent", edits: [][2]string{{"status: live", "status: removed"}}, lock: lockOf("1.0") + "report_created 2.0 pruned\n", want: "plan/events/core.yaml:2: report_created 1.0 was published, and bundles may still wait with it; run plan prune report_created 1.0, which asks the database, or leave it deprecated"},
 	{rule: "accept", edits: [][2]string{{"    group_level", "    accept: {past-tense: why not}\n    group_level"}}, want: "plan/events/core.yaml:8: report_created does not break \"past-tense\"; remove the line"},
 	{rule: "accept", edits: [][2]string{{"    group_level", "    accept: {past-tens: why not}\n    group_level"}}, want: "plan/events/core.yaml:8: there is no rule \"past-tens\"; plan lint --rules lists them"},
 	{rule: "accept", edits: [][2]string{{"    group_level", "    accept: {action-key: why not}\n    group_level"}}, want: "plan/events/core.yaml:8: rule \"action-key\" cannot be accepted; mend what it finds"},
@@ -270,7 +272,13 @@ func TestTheLastDayIsNotOver(t *testing.T) {
 
 func TestRemovedEventsKeepTheirNameOnly(t *testing.T) {
 	t.Parallel()
-	require.Empty(t, check(t, [][2]string{{"status: live", "status: removed"}, {"owner: team-a", "owner: gone"}}, lockOf("1.0"), ""))
+	require.Empty(t, check(t, [][2]string{{"status: live", "status: removed"}, {"owner: team-a", "owner: gone"}}, lockOf("1.0")+"report_created 1.0 pruned\n", ""))
+}
+
+// TestWhatWasNeverPublishedIsRemovedAtOnce: no bundle can wait with it.
+func TestWhatWasNeverPublishedIsRemovedAtOnce(t *testing.T) {
+	t.Parallel()
+	require.Empty(t, check(t, [][2]string{{"status: live", "status: removed"}}, "", ""))
 }
 
 // TestTheExampleIsWithoutFault lints the catalogue of the example.

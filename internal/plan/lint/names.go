@@ -148,7 +148,7 @@ func identifiers(r *run) {
 }
 
 // methods are names that every generated event has.
-var methods = []string{"AsEvent", "At", "Groups", "Validate"}
+var methods = []string{"AsEvent", "At", "BestEffort", "Groups", "Validate"}
 
 func (r *run) identifiersWithin() {
 	for _, e := range r.current() {
@@ -186,32 +186,18 @@ var snake = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
 
 func propertyNames(r *run) {
 	r.everyProperty(func(e plan.Event, p plan.Property) {
-		if !snake.MatchString(p.Name) {
+		if !snake.MatchString(p.Name) && !strings.HasPrefix(p.Name, "$") { // which is reserved, and said so
 			r.against(e, p.Pos, "use small letters, digits and underscores", "%q is not snake_case", p.Name)
 		}
 	})
 }
 
-// denied is what people write, who they are and what opens their doors.
-var denied = []string{
-	"api_key", "authorization", "content", "credit_card", "first_name", "full_name", "ip", "last_name", "location",
-	"name", "ssn", "subject", "value",
-}
-
-// deniedEndings are denied as a last word too: a search_query is a query.
-var deniedEndings = []string{
-	"address", "body", "cookie", "email", "iban", "lat", "latitude", "lng", "longitude", "message", "password", "phone",
-	"prompt", "query", "secret", "text", "title", "token",
-}
-
 // deniedNames leaves out what says nothing: numbers, enums, hashed identifiers.
 // Personal traits are the policy's affair.
 func deniedNames(r *run) {
-	whole := slices.Concat(denied, deniedEndings, r.Plan.Deny)
 	r.everyProperty(func(e plan.Event, p plan.Property) {
 		speaks := (p.Type == plan.String || p.Type == plan.List) && p.Enum == nil && p.PII == plan.NotPersonal
-		last := p.Name[strings.LastIndex(p.Name, "_")+1:]
-		if speaks && (slices.Contains(whole, p.Name) || slices.Contains(deniedEndings, last)) {
+		if speaks && r.Plan.Denies(p.Name) {
 			r.against(e, p.Pos, "send a length, a count, an enum or a hashed id instead", "%q is never sent as text", p.Name)
 		}
 	})

@@ -27,6 +27,7 @@ func groupTypes(r *run) {
 }
 
 func groupParents(r *run) {
+	var told []string // groups of a circle that was reported
 	for _, g := range r.Plan.Groups {
 		if g.Parent == "" {
 			continue
@@ -34,14 +35,16 @@ func groupParents(r *run) {
 		chain := r.Plan.Chain(g.Type)
 		if _, ok := r.Plan.Group(g.Parent); !ok {
 			r.report(g.Pos, "declare it, or remove parent:", "group %s is in %s, which is not declared", g.Type, g.Parent)
-		} else if len(chain) > len(r.Plan.Groups) {
-			r.report(g.Pos, "let one of them have no parent", "group %s is above itself: %s", g.Type, circle(r.Plan, g))
+		} else if len(chain) > len(r.Plan.Groups) && !slices.Contains(told, g.Type) {
+			path := circle(r.Plan, g)
+			told = append(told, path...)
+			r.report(g.Pos, "let one of them have no parent", "group %s is above itself: %s", g.Type, strings.Join(path, " > "))
 		}
 	}
 }
 
-// circle reads account > workspace > account.
-func circle(p *plan.Plan, g plan.Group) string {
+// circle is account, workspace, account.
+func circle(p *plan.Plan, g plan.Group) []string {
 	path := []string{g.Type}
 	for next, ok := p.Group(g.Parent); ok; next, ok = p.Group(next.Parent) {
 		again := slices.Contains(path, next.Type)
@@ -50,7 +53,7 @@ func circle(p *plan.Plan, g plan.Group) string {
 			break
 		}
 	}
-	return strings.Join(path, " > ")
+	return path
 }
 
 func groupLevels(r *run) {
@@ -151,6 +154,20 @@ func lockMissing(r *run) {
 		if !kept {
 			r.report(plan.Pos{File: r.LockFile, Line: entry.Line}, "restore its stanza, with status: removed if it is no longer sent",
 				"%s %s was published and is gone from the plan", entry.Event, entry.Version)
+		}
+	}
+}
+
+// unsent wants to know, before a version goes, that no bundle waits with it: it would be
+// held back instead of delivered.
+func unsent(r *run) {
+	for _, e := range r.Plan.Events {
+		if e.Status != plan.Removed {
+			continue
+		}
+		if entry, ok := r.Lock.Unpruned(e.Name, e.Version.Major); ok {
+			r.report(e.Pos, "run plan prune "+e.Name+" "+e.Version.String()+", which asks the database, or leave it deprecated",
+				"%s %s was published, and bundles may still wait with it", e.Name, entry.Version)
 		}
 	}
 }

@@ -104,6 +104,9 @@ func (e ActivitySummarizedEvent) At(t time.Time) ActivitySummarizedEvent {
 // Groups is where it happened, from root to leaf.
 func (e ActivitySummarizedEvent) Groups() []waybill.Group { return e.scope.Groups() }
 
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (ActivitySummarizedEvent) BestEffort() bool { return true }
+
 // Validate tells what the plan has against the event.
 func (e ActivitySummarizedEvent) Validate() error {
 	var c check

@@ -41,6 +41,9 @@ func (e SearchPerformedEvent) At(t time.Time) SearchPerformedEvent {
 	return e
 }
 
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (SearchPerformedEvent) BestEffort() bool { return true }
+
 // Validate tells what the plan has against the event.
 func (e SearchPerformedEvent) Validate() error {
 	var c check
