@@ -27,6 +27,23 @@ func Parse(data []byte) (*Bundle, error) {
 	return b, nil
 }
 
+// ParseClean is Parse of what [Clean] makes of data: strings that are too long are cut,
+// characters that cannot be stored are replaced. Most data needs neither, and is read
+// once.
+func ParseClean(data []byte) (*Bundle, Cleaned, error) {
+	p := parser{scanner{data: data}}
+	b := &Bundle{V: Version}
+	if err := p.bundle(b); err == nil && p.end() == nil && !p.dirty && b.V <= Version {
+		return b, Cleaned{}, nil
+	}
+	clean, cleaned, err := Clean(data)
+	if err != nil {
+		return nil, Cleaned{}, err
+	}
+	b, err = Parse(clean)
+	return b, cleaned, err
+}
+
 // Levels count the objects and arrays around a value.
 const (
 	levelBundle = iota + 1 // around the fields of the bundle itself

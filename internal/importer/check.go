@@ -76,11 +76,14 @@ func sameIdentity(given, cleaned *bundle.Bundle) error {
 
 type identifier struct{ field, text string }
 
-// identity lists what names the action, the user and the groups of b.
+// identity lists what names the action, the user, the groups and the event of b.
 func identity(b *bundle.Bundle) []identifier {
 	ids := []identifier{{"key", b.Key}, {"user_id", b.UserID}, {"device_id", b.DeviceID}}
 	for i, g := range b.Groups {
 		ids = append(ids, identifier{fmt.Sprintf("groups[%d].id", i), g.ID})
+	}
+	if b.Track != nil {
+		ids = append(ids, identifier{"track.event", b.Track.Event})
 	}
 	return ids
 }

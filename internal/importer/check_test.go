@@ -72,6 +72,7 @@ func TestABadLineIsRefusedWithItsKeyAndTheReason(t *testing.T) {
 		"half a pair in a key": {`{"key":"k\ud800","user_id":"u",` + track + `}`, "k\uFFFD", "key: holds a character that was lost"},
 		"a mended user":        {"{\"key\":\"k\",\"user_id\":\"u\xff\"," + track + "}", "k", "user_id: is too long or holds NUL or invalid UTF-8"},
 		"a cut device":         {`{"key":"k","device_id":"` + strings.Repeat("d", 2000) + `",` + track + `}`, "k", "device_id: is too long"},
+		"NUL in the event":     {`{"key":"k","user_id":"u","track":{"event":"Paid\u0000"}}`, "k", "track.event: is too long or holds NUL"},
 		"a mended group":       {`{"key":"k","user_id":"u","groups":[{"type":"account","id":"a\u0000"}]}`, "k", "groups[0].id: is too long or holds NUL"},
 		"several":              {`{"key":"k","user_id":"null","track":{"event":""}}`, "k", " | track.event: is missing"},
 	} {
