@@ -121,7 +121,8 @@ func SetOnce(name string, value any) Trait { return change{op: opSetOnce, name: 
 func Unset(name string) Trait { return change{op: opUnset, name: name} }
 
 // Increment adds to a number. In a call with several events it counts once, with
-// the first event: if that one is a duplicate, the increment was counted before.
+// the first event: if that one is a duplicate, the increment was counted before, and
+// if it is best effort, so is the increment.
 func Increment[N int | int32 | int64 | float64](name string, by N) Trait {
 	return change{op: opIncrement, name: name, delta: fmt.Sprint(by)}
 }

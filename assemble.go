@@ -15,12 +15,14 @@ import (
 // draft is one event on its way: what the caller gave, and either the bundle
 // made of it or what speaks against it.
 type draft struct {
-	event    Event
-	groups   []Group // the event's own, in place of the actor's; nil for none
-	lone     bool    // traits and groups alone, without an event
-	payload  []byte
-	cleaned  bundle.Cleaned
-	refusals []bundle.Refusal
+	event  Event
+	groups []Group // the event's own, in place of the actor's; nil for none
+	lone   bool    // traits and groups alone, without an event
+
+	bestEffort bool // by its definition
+	payload    []byte
+	cleaned    bundle.Cleaned
+	refusals   []bundle.Refusal
 }
 
 func (d *draft) refuse(field, problem string) {
@@ -47,6 +49,9 @@ func (d *draft) read(e Trackable) (err error) {
 	}()
 	if e == nil {
 		return errors.New("is nil; pass an Event")
+	}
+	if class, ok := e.(interface{ BestEffort() bool }); ok {
+		d.bestEffort = class.BestEffort()
 	}
 	d.event = e.AsEvent()
 	if placed, ok := e.(interface{ Groups() []Group }); ok {

@@ -47,6 +47,11 @@ func newClient[TTx any](config Config, d door[TTx]) *Client[TTx] {
 // comes from the database and leaves tx to be rolled back. The receipt is
 // complete in every case. A client made by [Client.BestEffort] returns no error.
 //
+// An event whose definition makes it best effort (see [Trackable]) stays so beside
+// strict ones: those are recorded first, in a statement of their own; if that fails
+// nothing else of the call is sent, and what fails afterwards is in the receipt and no
+// error.
+//
 // Cancelling ctx during the statement closes the connection, as it does for any
 // statement of pgx: give it the context of the transaction.
 func (c *Client[TTx]) Track(ctx context.Context, tx TTx, actor Actor, events ...Trackable) (Receipt, error) {

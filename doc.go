@@ -65,11 +65,13 @@
 //
 // [Client.BestEffort] is for events that must never matter to the product. Its
 // calls return no error and leave the transaction usable whatever happens inside
-// Postgres, at the price of a savepoint.
+// Postgres, at the price of a savepoint. Events that a tracking plan makes best effort
+// are so through every client: the plan decides once, and not each call.
 //
 // # Round trips
 //
-// A call is one statement however many events it has, up to 10,000 of them.
+// A call is one statement however many events it has, up to 10,000 of them; two if some
+// are strict and others best effort.
 // With pgx's default settings the first call on a connection costs one round
 // trip more, to prepare it; any mode of pgx will do, and so will a pooler in
 // transaction mode, which needs QueryExecModeExec or a pooler that keeps track

@@ -48,10 +48,12 @@ func (e Event) AsEvent() Event { return e }
 //		}
 //	}
 //
-// Two more methods are used where a type has them. Groups() []Group says where it
+// Three more methods are used where a type has them. Groups() []Group says where it
 // happened, in place of the groups of [Actor.In]: a generated event cannot be
 // tracked without its level. Validate() error says what its definition has
 // against it; an error rejects the event, and is shown, so it quotes no value.
+// BestEffort() bool says that its definition lets the product go on without it: a
+// strict client tracks it as [Client.BestEffort] would.
 type Trackable interface {
 	AsEvent() Event
 }

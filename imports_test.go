@@ -24,6 +24,11 @@ func TestImportsPointOneWay(t *testing.T) {
 			why: "applications import it: it brings no queue, no HTTP client and no test code along",
 		},
 		{
+			of: "waybill/waybilltest", deep: true,
+			not: []string{"net/http", "github.com/stretchr/", "github.com/riverqueue/", "waybill/migrations"},
+			why: "applications' tests import it: it brings nothing along that the application does not have",
+		},
+		{
 			of: "waybill/internal/bundle", deep: true,
 			not: []string{"waybill", "waybill/", "net/http", "database/sql", "github.com/jackc/"},
 			why: "the stored form must be readable without the program around it",
@@ -45,8 +50,23 @@ func TestImportsPointOneWay(t *testing.T) {
 		},
 		{
 			of:  "waybill/internal/jobs",
-			not: []string{"waybill", "waybill/internal/ops", "waybill/internal/settings", "net/http"},
-			why: "the loop sends through an interface of its own and is told its configuration",
+			not: []string{"waybill", "waybill/internal/ops", "waybill/internal/settings", "waybill/internal/plan", "waybill/internal/plan/compiled", "net/http"},
+			why: "the loop sends through an interface of its own, and is told its configuration and its plan",
+		},
+		{
+			of: "waybill/internal/plan/compiled", deep: true,
+			not: []string{"waybill", "waybill/", "github.com/"},
+			why: "the file that passes between plan and worker is read alike by both, and drags nothing along",
+		},
+		{
+			of: "waybill/internal/plan/check", deep: true,
+			not: []string{"waybill", "waybill/internal/plan", "waybill/internal/plan/lint", "waybill/internal/plan/gen", "waybill/internal/jobs", "go.yaml.in/", "github.com/jackc/", "net/http"},
+			why: "a worker checks bundles against what was compiled; it reads no YAML and asks nobody",
+		},
+		{
+			of:  "waybill/internal/plan",
+			not: []string{"waybill", "waybill/internal/bundle", "waybill/internal/plan/compiled", "waybill/internal/plan/check"},
+			why: "what people wrote knows nothing of what is made of it",
 		},
 		{
 			of:  "waybill/internal/ops",

@@ -17,7 +17,7 @@ func (c *Client[TTx]) send(ctx context.Context, tx TTx, actor Actor, drafts []dr
 		return Receipt{}, nil
 	}
 	receipt := newReceipt(drafts)
-	err := c.decide(ctx, tx, actor, drafts, receipt)
+	err := c.sendByClass(ctx, tx, actor, drafts, receipt)
 	c.counters.add(receipt)
 	if c.bestEffort {
 		return receipt, nil

@@ -45,7 +45,7 @@ var ErrPending = errors.New("the database is not migrated")
 
 // River may not alter a column that a view shows. The views are dropped before its
 // steps, and the steps that make them and give rights on them are applied again after.
-var afterRiver = []string{"operators", "roles"}
+var afterRiver = []string{"operators", "roles", "plan"}
 
 // Steps are all of our migrations in order.
 func Steps() []Step {

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"waybill/internal/bundle"
 	"waybill/internal/importer"
 	"waybill/internal/jobs"
+	"waybill/internal/plan/check"
 	"waybill/internal/settings"
 )
 
@@ -27,11 +29,15 @@ const standInInstall = "dryrun"
 
 // preview checks every line and prints what Amplitude would be sent.
 func (p *program) preview(ctx context.Context, s settings.Settings, in input) error {
+	plan, err := loadPlan(s)
+	if err != nil {
+		return err
+	}
 	requests, err := newRequests(s)
 	if err != nil {
 		return err
 	}
-	door := &rehearsal{program: p, requests: requests, instanceLevel: s.InstanceLevel, left: requestsShown}
+	door := &rehearsal{program: p, plan: plan, requests: requests, instanceLevel: s.InstanceLevel, left: requestsShown}
 	if p.json {
 		door.left = 0 // standard output is for the summary
 	} else {
@@ -44,6 +50,7 @@ func (p *program) preview(ctx context.Context, s settings.Settings, in input) er
 // rehearsal is the door of a dry run.
 type rehearsal struct {
 	*program
+	plan          *check.Plan // nil: none is set
 	requests      *requests
 	instanceLevel bool
 	left          int // requests to print
@@ -54,11 +61,19 @@ func (r *rehearsal) Enqueue(ctx context.Context, bundles []importer.Bundle) ([]i
 	answers := make([]importer.Answer, len(bundles))
 	for i, b := range bundles {
 		answers[i] = importer.Answer{Outcome: importer.Valid}
-		if r.json || r.left == 0 && !r.all {
+		unseen := r.json || r.left == 0 && !r.all
+		if unseen && r.plan == nil {
+			continue
+		}
+		events, verdict, err := r.events(b)
+		if err != nil {
+			return nil, fmt.Errorf("line %d cannot be shown: %w", b.Line, err)
+		}
+		if answers[i] = r.byPlan(b, verdict); unseen || len(events) == 0 {
 			continue
 		}
 		r.left--
-		request, err := r.request(ctx, b)
+		request, err := r.requests.body(ctx, events)
 		if err != nil {
 			return nil, fmt.Errorf("line %d cannot be shown: %w", b.Line, err)
 		}
@@ -69,12 +84,23 @@ func (r *rehearsal) Enqueue(ctx context.Context, bundles []importer.Bundle) ([]i
 	return answers, nil
 }
 
-// request is the request that would deliver one bundle to an Amplitude that knows
-// nothing yet.
-func (r *rehearsal) request(ctx context.Context, b importer.Bundle) ([]byte, error) {
+// byPlan is what the plan makes of a line. A worker would reject what it holds back, skip
+// what it samples out, and send what it only observes.
+func (r *rehearsal) byPlan(b importer.Bundle, v check.Verdict) importer.Answer {
+	if v.Held() {
+		return importer.Answer{Outcome: importer.Rejected, Reason: v.Reason()}
+	}
+	for _, x := range v.Violations {
+		say(r.stderr, "", fmt.Sprintf("line %d is off plan: %s %s", b.Line, x.Property, x.Reason))
+	}
+	return importer.Answer{Outcome: importer.Valid}
+}
+
+// events are what would deliver one bundle to an Amplitude that knows nothing yet.
+func (r *rehearsal) events(b importer.Bundle) ([]json.RawMessage, check.Verdict, error) {
 	parsed, err := bundle.Parse(b.JSON)
 	if err != nil {
-		return nil, err
+		return nil, check.Verdict{}, err
 	}
 	if r.instanceLevel && len(parsed.Groups) > 0 {
 		parsed.UserID = parsed.Groups[0].ID
@@ -83,11 +109,20 @@ func (r *rehearsal) request(ctx context.Context, b importer.Bundle) ([]byte, err
 	if !parsed.OccurredAt.IsZero() && parsed.OccurredAt.Before(at) {
 		at = parsed.OccurredAt
 	}
-	events, err := jobs.Preview(parsed, standInInstall, int64(b.Line), at.Truncate(time.Microsecond))
-	if err != nil {
-		return nil, err
+	return jobs.Preview(r.plan, parsed, standInInstall, int64(b.Line), at.Truncate(time.Microsecond))
+}
+
+// loadPlan reads the plan of the environment, as a worker does; nil without one.
+func loadPlan(s settings.Settings) (*check.Plan, error) {
+	if s.Plan == "" {
+		return nil, nil
 	}
-	return r.requests.body(ctx, events)
+	p, err := check.Load(s.Plan)
+	var wrong *check.LoadError
+	if errors.As(err, &wrong) {
+		return nil, &settings.Error{Problems: []settings.Problem{{Variable: "ANALYTICS_PLAN", What: wrong.What, Fix: wrong.Fix}}}
+	}
+	return p, err
 }
 
 // requests makes the very requests that a worker makes, by letting its client write

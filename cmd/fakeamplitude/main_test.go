@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 )
 
 // TestMain turns the test binary into the program itself for tests that need a process.
@@ -24,7 +25,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv("FAKEAMPLITUDE_MAIN") == "1" {
 		main()
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop")) // of the tests' own client
 }
 
 const request = `{"api_key":"demo","events":[{"event_type":"Order_Completed","user_id":"usr_42"}]}`

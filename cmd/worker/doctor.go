@@ -33,7 +33,8 @@ is wrong, 4 when the database cannot be used, 5 when something else failed.`,
 func (p *program) doctor(ctx context.Context, asJSON bool) error {
 	s, loadErr := settings.Load(p.environ)
 	d, decideErr := s.Decide()
-	err := joined(loadErr, s.RequireDatabase(), decideErr)
+	plan, planErr := loadPlan(s)
+	err := joined(loadErr, s.RequireDatabase(), decideErr, planErr)
 	if err != nil {
 		return p.configurationFindings(err, asJSON)
 	}
@@ -41,7 +42,7 @@ func (p *program) doctor(ctx context.Context, asJSON bool) error {
 	if err != nil {
 		return p.configurationFindings(err, asJSON)
 	}
-	findings := ops.Doctor{Decision: d, Config: config}.Examine(ctx)
+	findings := ops.Doctor{Decision: d, Plan: planName(plan), Config: config}.Examine(ctx)
 	if err := p.printFindings(findings, asJSON); err != nil {
 		return err
 	}

@@ -91,11 +91,13 @@ func (p *program) notice(_ *pgconn.PgConn, n *pgconn.Notice) {
 
 // losses are what goes with each step.
 var losses = map[string]string{
-	"tables":    "EVERY BUNDLE, its outcome and its history, and River's jobs",
-	"enqueue":   "the enqueue functions: applications fail when they enqueue",
-	"river":     "the tuning of River's tables; nothing that is stored",
-	"operators": "the view and functions of operators; nothing that is stored",
-	"roles":     "the rights of the three roles in this database",
+	"tables":       "EVERY BUNDLE, its outcome and its history, and River's jobs",
+	"enqueue":      "the enqueue functions: applications fail when they enqueue",
+	"river":        "the tuning of River's tables; nothing that is stored",
+	"operators":    "the view and functions of operators; nothing that is stored",
+	"roles":        "the rights of the three roles in this database",
+	"profile_seen": "a shorter way to write profiles; nothing that is stored",
+	"plan":         "the record of what broke the tracking plan",
 }
 
 func (p *program) migrateDown(ctx context.Context, pool *pgxpool.Pool, f migrateFlags) error {

@@ -1,15 +1,30 @@
 package main
 
-import "waybill/internal/settings"
+import (
+	"errors"
 
-// withoutPlan refuses a plan that nothing would check: who sets it relies on the checks.
-func withoutPlan(s settings.Settings) error {
+	"waybill/internal/plan/check"
+	"waybill/internal/settings"
+)
+
+// loadPlan reads the tracking plan that bundles are held against; nil without one. What is
+// wrong with it is one problem of ANALYTICS_PLAN.
+func loadPlan(s settings.Settings) (*check.Plan, error) {
 	if s.Plan == "" {
-		return nil
+		return nil, nil
 	}
-	return &settings.Error{Problems: []settings.Problem{{
-		Variable: "ANALYTICS_PLAN",
-		What:     "is set, but this version of the worker checks no plan",
-		Fix:      "unset it; Go code is checked by the events that plan gen writes",
-	}}}
+	p, err := check.Load(s.Plan)
+	var wrong *check.LoadError
+	if errors.As(err, &wrong) {
+		return nil, &settings.Error{Problems: []settings.Problem{{Variable: "ANALYTICS_PLAN", What: wrong.What, Fix: wrong.Fix}}}
+	}
+	return p, err
+}
+
+// planName is its name and version, for people; empty without one.
+func planName(p *check.Plan) string {
+	if p == nil {
+		return ""
+	}
+	return p.String()
 }

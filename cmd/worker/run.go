@@ -48,7 +48,8 @@ pools by transaction, add default_query_exec_mode=exec to DATABASE_URL.
 func (p *program) work(ctx context.Context, once bool) error {
 	s, loadErr := settings.Load(p.environ)
 	d, decideErr := s.Decide()
-	if err := joined(loadErr, s.RequireDatabase(), decideErr, withoutPlan(s)); err != nil {
+	plan, planErr := loadPlan(s)
+	if err := joined(loadErr, s.RequireDatabase(), decideErr, planErr); err != nil {
 		return err
 	}
 	config, err := poolConfig(s)
@@ -61,7 +62,7 @@ func (p *program) work(ctx context.Context, once bool) error {
 	}
 	b := readBuild()
 	w.log.InfoContext(ctx, "starting", "version", b.Version, "revision", b.Revision,
-		"database", s.RedactedDatabaseURL(), "decision", d, "pool", config.MaxConns)
+		"database", s.RedactedDatabaseURL(), "decision", d, "pool", config.MaxConns, "plan", planName(plan))
 	w.pool, err = pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return err
@@ -77,9 +78,9 @@ func (p *program) work(ctx context.Context, once bool) error {
 		}
 		w.runner, err = jobs.New(jobs.Config{
 			Pool: w.pool, Sender: sender, Mode: jobs.Mode(d.Mode), Reason: d.Reason, Destination: d.Fingerprint(),
-			DebugWriter: p.stdout, InstanceLevel: s.InstanceLevel, Concurrency: s.Concurrency,
+			DebugWriter: p.stdout, Plan: plan, InstanceLevel: s.InstanceLevel, Concurrency: s.Concurrency,
 			Logger: w.log, Meter: ops.NewMeter(registry),
-			About: map[string]string{"version": b.Version, "mode": string(d.Mode), "reason": d.Reason},
+			About: map[string]string{"version": b.Version, "mode": string(d.Mode), "reason": d.Reason, "plan": planName(plan)},
 		})
 		if err != nil {
 			return err

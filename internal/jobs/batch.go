@@ -24,6 +24,7 @@ type heldJob struct {
 type ref struct {
 	bundle int64
 	job    *heldJob
+	read   *item // as Prepare has read it and put it back, nil if it has not
 }
 
 // batcher holds the bundles of all jobs that Work waits on. It owns no goroutine: Work
@@ -38,8 +39,9 @@ type batcher struct {
 	behind  map[int64][]ref // waiting for one of them to be settled
 	delayed []delayedRef
 	held    map[*heldJob]struct{}
-	flying  int           // bundles in flights
-	changed chan struct{} // capacity 1: something came or was put back
+	flying  int            // bundles in flights
+	written map[int64]bool // jobs that a record has completed, until River says the same
+	changed chan struct{}  // capacity 1: something came or was put back
 }
 
 type delayedRef struct {
@@ -53,6 +55,7 @@ func newBatcher(slots int) *batcher {
 		open:    map[int64]bool{},
 		behind:  map[int64][]ref{},
 		held:    map[*heldJob]struct{}{},
+		written: map[int64]bool{},
 		changed: make(chan struct{}, 1),
 	}
 }
@@ -64,7 +67,7 @@ func (b *batcher) admit(id int64, attempt int, bundles []int64) *heldJob {
 	defer b.mu.Unlock()
 	b.held[job] = struct{}{}
 	for _, bundle := range bundles {
-		b.push(ref{bundle, job})
+		b.push(ref{bundle: bundle, job: job})
 	}
 	if job.open == 0 {
 		b.release(job)
@@ -79,6 +82,43 @@ func (b *batcher) withdraw(job *heldJob) {
 	defer b.mu.Unlock()
 	job.gone = true
 	delete(b.held, job)
+}
+
+// ends lists the jobs that end when all of these bundles have their outcome.
+func (b *batcher) ends(items []*item) []int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	left := map[*heldJob]int{}
+	var ended []int64
+	for _, it := range items {
+		open, seen := left[it.job]
+		if !seen {
+			open = it.job.open
+		}
+		left[it.job] = open - 1
+		if open == 1 && !it.job.gone && it.job.later.IsZero() {
+			ended = append(ended, it.job.id)
+		}
+	}
+	return ended
+}
+
+// completed notes that the database has these jobs completed already.
+func (b *batcher) completed(jobs []int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, id := range jobs {
+		b.written[id] = true
+	}
+}
+
+// isCompleted says so, once.
+func (b *batcher) isCompleted(job int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	was := b.written[job]
+	delete(b.written, job)
+	return was
 }
 
 // settle says that a bundle has its outcome.

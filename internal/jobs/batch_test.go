@@ -92,7 +92,7 @@ func TestNobodyLingersWhenNobodyCanCome(t *testing.T) {
 		require.Equal(t, []int64{11, 12}, bundlesOf(g.now()))
 
 		// While bundles are in flight their jobs may end, and make room for others.
-		b.putBack([]ref{{11, &heldJob{}}})
+		b.putBack([]ref{{bundle: 11, job: &heldJob{}}})
 		g = gather(t.Context(), b, 1000)
 		require.Nil(t, g.now())
 		pass(linger)
@@ -420,4 +420,23 @@ func (m *shuffleModel) check() string {
 		return "the counts are wrong"
 	}
 	return ""
+}
+
+// What a record completes is told to River's completer once, and only where every bundle of
+// a job that somebody still waits for is among those recorded.
+func TestAJobEndsWithItsLastBundle(t *testing.T) {
+	t.Parallel()
+	b := newBatcher(10)
+	one, two, left, put := b.admit(1, 1, numbered(10, 1)), b.admit(2, 1, numbered(20, 2)), b.admit(3, 1, numbered(30, 1)), b.admit(4, 1, numbered(40, 2))
+	b.withdraw(left)
+	of := func(job *heldJob, id int64) *item { return &item{id: id, job: job} }
+	b.postpone(of(put, 40), time.Now().Add(time.Hour))
+
+	require.ElementsMatch(t, []int64{1}, b.ends([]*item{of(one, 10), of(two, 20), of(left, 30), of(put, 41)}))
+	require.ElementsMatch(t, []int64{1, 2}, b.ends([]*item{of(two, 21), of(one, 10), of(two, 20)}))
+
+	b.completed([]int64{1})
+	require.True(t, b.isCompleted(1))
+	require.False(t, b.isCompleted(1))
+	require.False(t, b.isCompleted(2))
 }

@@ -63,14 +63,14 @@ func BenchmarkAppendString(b *testing.B) {
 }
 
 func BenchmarkAppendObject(b *testing.B) {
-	members := map[string]json.RawMessage{}
+	var all members
 	for i := range 10 {
-		members[fmt.Sprint("name", i)] = json.RawMessage(`"value"`)
+		all.add(fmt.Sprint("name", i), json.RawMessage(`"value"`))
 	}
 	b.ReportAllocs()
 	dst := make([]byte, 0, 1024)
 	for b.Loop() {
-		dst = appendObject(dst[:0], members)
+		dst = appendObject(dst[:0], all)
 	}
 }
 

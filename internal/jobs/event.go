@@ -3,9 +3,9 @@ package jobs
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"waybill/internal/bundle"
 )
@@ -41,7 +41,7 @@ func (w eventWriter) open(eventType, part string) []byte {
 
 // identify is a $identify event. It carries no groups: a membership that is set on a
 // user can never be removed.
-func (w eventWriter) identify(set, setOnce map[string]json.RawMessage, unset []string) json.RawMessage {
+func (w eventWriter) identify(set, setOnce members, unset []string) json.RawMessage {
 	dst := w.open("$identify", bundle.PartIdentify)
 	dst = append(dst, `,"user_properties":{`...)
 	var comma bool
@@ -62,16 +62,16 @@ func (w eventWriter) identify(set, setOnce map[string]json.RawMessage, unset []s
 	}
 	if len(unset) > 0 {
 		next(`"$unset":`)
-		dash := make(map[string]json.RawMessage, len(unset))
+		var dash members
 		for _, name := range unset {
-			dash[name] = json.RawMessage(`"-"`)
+			dash.add(name, json.RawMessage(`"-"`))
 		}
 		dst = appendObject(dst, dash)
 	}
 	return append(dst, `}}`...)
 }
 
-func (w eventWriter) group(g bundle.Group, set map[string]json.RawMessage) json.RawMessage {
+func (w eventWriter) group(g bundle.Group, set members) json.RawMessage {
 	dst := w.open("$groupidentify", bundle.PartGroup(g.Type))
 	dst = append(dst, `,"groups":{`...)
 	dst = appendString(dst, g.Type)
@@ -85,7 +85,7 @@ func (w eventWriter) group(g bundle.Group, set map[string]json.RawMessage) json.
 // track is the bundle's own event. properties are plain user properties to carry along;
 // detached keeps Amplitude from reading or writing the stored ones, for an event that
 // is older than what Amplitude already knows.
-func (w eventWriter) track(properties map[string]json.RawMessage, detached bool) json.RawMessage {
+func (w eventWriter) track(properties members, detached bool) json.RawMessage {
 	b := w.it.bundle
 	dst := w.open(b.Track.Event, bundle.PartTrack)
 	dst = append(dst, `,"event_id":`...)
@@ -120,6 +120,7 @@ func (w eventWriter) track(properties map[string]json.RawMessage, detached bool)
 		dst = append(dst, `,"currency":`...)
 		dst = appendString(dst, r.Currency)
 	}
+	dst = w.it.plan.appendStamp(dst)
 	return append(appendContext(dst, b.Context), '}')
 }
 
@@ -145,16 +146,32 @@ func appendContext(dst []byte, c *bundle.Context) []byte {
 	return dst
 }
 
+// members are those of a JSON object. Of those with one name the last one counts.
+type members []member
+
+type member struct {
+	name  string
+	value json.RawMessage
+}
+
+func (m *members) add(name string, value json.RawMessage) { *m = append(*m, member{name, value}) }
+
 // appendObject writes members sorted by name.
-func appendObject(dst []byte, members map[string]json.RawMessage) []byte {
+func appendObject(dst []byte, all members) []byte {
+	slices.SortStableFunc(all, func(a, b member) int { return strings.Compare(a.name, b.name) })
 	dst = append(dst, '{')
-	for i, name := range slices.Sorted(maps.Keys(members)) {
-		if i > 0 {
+	var comma bool
+	for i, one := range all {
+		if i+1 < len(all) && all[i+1].name == one.name {
+			continue
+		}
+		if comma {
 			dst = append(dst, ',')
 		}
-		dst = appendString(dst, name)
+		comma = true
+		dst = appendString(dst, one.name)
 		dst = append(dst, ':')
-		dst = append(dst, members[name]...)
+		dst = append(dst, one.value...)
 	}
 	return append(dst, '}')
 }

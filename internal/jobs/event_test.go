@@ -137,7 +137,10 @@ func TestStringsAreJSON(t *testing.T) {
 
 func TestObjectsAreSortedByName(t *testing.T) {
 	t.Parallel()
-	members := map[string]json.RawMessage{"b": json.RawMessage(`1`), "a": json.RawMessage(`{"z":0}`), "ä": json.RawMessage(`null`)}
-	require.Equal(t, `{"a":{"z":0},"b":1,"ä":null}`, string(appendObject(nil, members)))
+	var all members
+	for _, m := range [][2]string{{"b", `9`}, {"ä", `null`}, {"a", `{"z":0}`}, {"b", `1`}} {
+		all.add(m[0], json.RawMessage(m[1]))
+	}
+	require.Equal(t, `{"a":{"z":0},"b":1,"ä":null}`, string(appendObject(nil, all)), "the last of a name counts")
 	require.Equal(t, `{}`, string(appendObject(nil, nil)))
 }

@@ -241,6 +241,7 @@ func TestPreparesThatMeetSeeEachOther(t *testing.T) {
 			cfg:       Config{Mode: Deliver, Meter: NoMeter{}},
 			store:     &store{pool: pool, worker: "w", dest: "test", install: "x"},
 			throttled: newThrottled(),
+			turn:      make(chan struct{}, 1),
 		}
 	}
 	// Everybody is held at the row's lock first.
@@ -255,7 +256,7 @@ func TestPreparesThatMeetSeeEachOther(t *testing.T) {
 	for i, id := range ids {
 		all.Go(func() {
 			var out *sorted
-			out, errs[i] = workers[i].prepare(t.Context(), []ref{{id, &heldJob{}}}, requestLimits{events: 100, bytes: 1 << 20})
+			out, errs[i] = workers[i].prepare(t.Context(), []ref{{bundle: id, job: &heldJob{}}}, 0, requestLimits{events: 100, bytes: 1 << 20})
 			if errs[i] == nil {
 				sends[i] = len(out.send.items)
 			}
@@ -273,4 +274,32 @@ func TestPreparesThatMeetSeeEachOther(t *testing.T) {
 		sum += sends[i]
 	}
 	require.Equal(t, 1, sum, "one of them sends, the others wait for it")
+}
+
+// What was read and put back is planned again as it was read, within one life of the
+// worker: after that others may have delivered it. What is in doubt is always read.
+func TestABundleThatWasPutBackIsNotReadAgain(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, amplitudetest.Config{})
+	ids := h.enqueue(t, `{"key": "sure", "user_id": "u1", "track": {"event": "E"}}`, `{"key": "doubtful", "user_id": "u2", "track": {"event": "E"}}`)
+	h.exec(t, "INSERT INTO waybill.delivery (bundle_id, outcome, doubt_since, request_id) VALUES ($1, 'in_doubt', clock_timestamp(), 7)", ids[1])
+	l := &loop{cfg: Config{Mode: Deliver, Meter: NoMeter{}}, store: &store{pool: h.pool, worker: "w", dest: "test", install: "x"}, throttled: newThrottled()}
+	const life = 3
+	load := func(life int64, refs ...ref) (read []*item, settled int) {
+		out, read, err := l.load(t.Context(), refs, life)
+		require.NoError(t, err)
+		return read, len(out.settled)
+	}
+	first, _ := load(life, ref{bundle: ids[0], job: &heldJob{}}, ref{bundle: ids[1], job: &heldJob{}})
+	require.Len(t, first, 2)
+	h.exec(t, "INSERT INTO waybill.delivery (bundle_id, outcome) VALUES ($1, 'delivered') ON CONFLICT (bundle_id) DO NOTHING", ids[0])
+
+	again, _ := load(life, first[0].back(), first[1].back())
+	require.Len(t, again, 2)
+	require.Same(t, first[0], again[0])
+	require.NotSame(t, first[1], again[1])
+
+	reborn, settled := load(life+1, first[0].back())
+	require.Empty(t, reborn)
+	require.Equal(t, 1, settled, "it was delivered meanwhile")
 }

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -19,6 +18,7 @@ type flight struct {
 
 	split     *splitter
 	fates     []fate // by position
+	draft     *draft // what was planned last, nil once its base has changed
 	parks     map[identity]time.Time
 	doubted   []int     // positions sent together that may have been accepted since the last certain answer
 	refusedAt time.Time // when the last refusal came that named no event
@@ -39,7 +39,7 @@ func (l *loop) newFlight(send prepared, life int64) *flight {
 	return &flight{
 		loop: l, send: send, life: life,
 		split: newSplitter(len(send.items)), fates: make([]fate, len(send.items)),
-		parks: map[identity]time.Time{}, began: time.Now(),
+		draft: send.first, parks: map[identity]time.Time{}, began: time.Now(),
 	}
 }
 
@@ -68,9 +68,9 @@ func (f *flight) deliver(ctx, hard context.Context, admitted bool) error {
 		if at == nil {
 			return nil
 		}
-		plan, events, owners := f.plan(at)
-		if len(events) == 0 { // another bundle that is through has told it all
-			f.accept(at, plan, 0)
+		next := f.plan(at)
+		if len(next.events) == 0 { // another bundle that is through has told it all
+			f.accept(next)
 			continue
 		}
 		if !admitted {
@@ -87,10 +87,10 @@ func (f *flight) deliver(ctx, hard context.Context, admitted bool) error {
 			f.loop.lane.abandon()
 			return errStale
 		}
-		answer := f.loop.cfg.Sender.Upload(hard, events)
-		f.loop.cfg.Meter.Request(answer.Verdict.String(), len(events), answer.Bytes, answer.Elapsed)
-		stuck := f.take(at, plan, owners, answer)
-		was, is := f.loop.lane.leave(answer, len(events), stuck)
+		answer := f.loop.cfg.Sender.Upload(hard, next.events)
+		f.loop.cfg.Meter.Request(answer.Verdict.String(), len(next.events), answer.Bytes, answer.Elapsed)
+		stuck := f.take(next, answer)
+		was, is := f.loop.lane.leave(answer, len(next.events), stuck)
 		f.loop.noticeLane(was, is, answer)
 		if is.waits() && answer.Verdict != amplitude.Refused && !f.inDoubt() {
 			return errLaneClosed
@@ -123,9 +123,9 @@ func (f *flight) listen() {
 	}
 }
 
-// plan turns positions into events. owners says which position each event belongs to.
-// The same positions give the same events until an answer is certain.
-func (f *flight) plan(at []int) (plan *planner, events []json.RawMessage, owners []int) {
+// plan turns positions into events. The same positions give the same events until an
+// answer is certain.
+func (f *flight) plan(at []int) *draft {
 	if !slices.Equal(at, f.doubted) {
 		f.foldDoubt()
 	}
@@ -137,37 +137,36 @@ func (f *flight) foldDoubt() {
 	at := slices.DeleteFunc(f.doubted, func(i int) bool { return f.fates[i].outcome != "" })
 	f.doubted = nil
 	if len(at) > 0 {
-		plan, _, _ := f.planOn(at)
-		f.send.base = plan.attempted()
+		f.send.base = f.planOn(at).plan.attempted()
+		f.draft = nil
 	}
 }
 
-func (f *flight) planOn(at []int) (plan *planner, events []json.RawMessage, owners []int) {
-	plan = newPlanner(f.loop.store.install, f.send.now, f.send.base)
-	for _, i := range at {
-		for _, event := range plan.add(f.send.items[i]) {
-			events = append(events, event)
-			owners = append(owners, i)
+func (f *flight) planOn(at []int) *draft {
+	if f.draft == nil || !slices.Equal(f.draft.at, at) {
+		f.draft = &draft{plan: newPlanner(f.loop.store.install, f.send.now, f.send.base)}
+		for _, i := range at {
+			f.draft.add(i, f.draft.plan.add(f.send.items[i]))
 		}
 	}
-	return plan, events, owners
+	return f.draft
 }
 
 // take applies an answer. It says whether a refusal concerned everything.
-func (f *flight) take(at []int, plan *planner, owners []int, a amplitude.Answer) (stuck bool) {
+func (f *flight) take(sent *draft, a amplitude.Answer) (stuck bool) {
 	if a.MaybeAccepted() && a.Verdict != amplitude.Delivered {
-		for _, i := range at {
+		for _, i := range sent.at {
 			f.fates[i].doubt = true
 		}
-		f.doubted = slices.Clone(at)
+		f.doubted = slices.Clone(sent.at)
 	}
 	switch a.Verdict {
 	case amplitude.Delivered:
-		f.accept(at, plan, len(owners))
+		f.accept(sent)
 	case amplitude.Rejected:
-		f.reject(owners, a)
+		f.reject(sent.owners, a)
 	case amplitude.Throttled:
-		f.park(at, owners, a)
+		f.park(sent.at, sent.owners, a)
 	case amplitude.TooLarge:
 		if fault := f.split.tooLarge(); fault >= 0 {
 			f.refuse(fault, "Amplitude: too large for one request")
@@ -184,14 +183,14 @@ func (f *flight) take(at []int, plan *planner, owners []int, a amplitude.Answer)
 	return false // the lane waits, and the same request goes out again
 }
 
-func (f *flight) accept(at []int, plan *planner, events int) {
-	for _, i := range at {
-		f.fates[i] = fate{outcome: "delivered"}
+func (f *flight) accept(sent *draft) {
+	for _, i := range sent.at {
+		f.fates[i] = fate{outcome: "delivered", reason: f.send.items[i].plan.said()}
 	}
-	f.send.base, f.doubted = plan.accepted(), nil
-	f.sent += events
-	f.elided += plan.elided
-	if events > 0 {
+	f.send.base, f.doubted, f.draft = sent.plan.accepted(), nil, nil
+	f.sent += len(sent.events)
+	f.elided += sent.plan.elided
+	if len(sent.events) > 0 {
 		f.split.accepted()
 	} else {
 		f.split.passed()
@@ -202,6 +201,7 @@ func (f *flight) accept(at []int, plan *planner, events int) {
 // is taken back.
 func (f *flight) refuse(i int, reason string) {
 	f.fates[i] = fate{outcome: "rejected", reason: reason}
+	f.draft = nil
 	it := f.send.items[i]
 	for name, delta := range it.bundle.Increment {
 		f.send.base[it.user()].uncount(name, delta, it.id)

@@ -86,7 +86,7 @@ func flying(t *testing.T, s *script, bundles []string, test func(t *testing.T, f
 			it := itemOf(t, int64(i+1), i, text)
 			items = append(items, it)
 			for _, id := range it.touches() {
-				out.send.base[id] = newProfile()
+				out.send.base[id] = &profile{}
 			}
 		}
 		out.pack("w", items, requestLimits{2000, 1 << 20})
@@ -317,13 +317,11 @@ func TestABundleThatHasNothingLeftToSayIsDelivered(t *testing.T) {
 func TestABundleThatHasNothingLeftToSayIsNoEvidence(t *testing.T) {
 	flying(t, &script{}, events(2), func(t *testing.T, f aboard) {
 		at := f.split.next()
-		plan, _, owners := f.plan(at)
-		f.take(at, plan, owners, refusal)
-		at = f.split.next()
-		plan, _, _ = f.plan(at)
-		f.accept(at, plan, 0)
-		plan, _, owners = f.plan(f.split.next())
-		require.True(t, f.take(f.split.next(), plan, owners, refusal), "everything is refused, for all that is known")
+		f.take(f.plan(at), refusal)
+		silent := f.plan(f.split.next())
+		silent.events = nil
+		f.accept(silent)
+		require.True(t, f.take(f.plan(f.split.next()), refusal), "everything is refused, for all that is known")
 		require.Equal(t, []string{"delivered", ""}, f.outcomes())
 	})
 }

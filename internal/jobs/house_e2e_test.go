@@ -90,17 +90,18 @@ func (h *house) ledger(t *testing.T) map[string]int {
 
 // tally is a Meter that tests wait on.
 type tally struct {
-	mu       sync.Mutex
-	outcomes map[string]int
-	waiting  map[string]int
-	requests map[string]int
-	elided   int
-	rescued  int
-	changed  chan struct{}
+	mu         sync.Mutex
+	outcomes   map[string]int
+	waiting    map[string]int
+	requests   map[string]int
+	violations map[string]int
+	elided     int
+	rescued    int
+	changed    chan struct{}
 }
 
 func newTally() *tally {
-	return &tally{outcomes: map[string]int{}, waiting: map[string]int{}, requests: map[string]int{}, changed: make(chan struct{})}
+	return &tally{outcomes: map[string]int{}, waiting: map[string]int{}, requests: map[string]int{}, violations: map[string]int{}, changed: make(chan struct{})}
 }
 
 func (m *tally) note(f func()) {
@@ -117,6 +118,7 @@ func (m *tally) Request(verdict string, _, _ int, _ time.Duration) {
 func (m *tally) Outcome(outcome string, _ time.Duration) { m.note(func() { m.outcomes[outcome]++ }) }
 func (m *tally) Events(_, elided, _ int)                 { m.note(func() { m.elided += elided }) }
 func (m *tally) Waiting(reason string, n int)            { m.note(func() { m.waiting[reason] += n }) }
+func (m *tally) Violations(mode string, n int)           { m.note(func() { m.violations[mode] += n }) }
 func (m *tally) Rescued(_, bundles int)                  { m.note(func() { m.rescued += 1 + bundles }) }
 
 // until waits for a condition on the counts.

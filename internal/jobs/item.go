@@ -14,6 +14,7 @@ type item struct {
 	enqueuedAt time.Time
 	attempt    int
 	job        *heldJob
+	life       int64 // the worker's life that it was read in
 
 	// doubtSince is when the first attempt began that may have been accepted; zero
 	// for none. doubtRequest is the request it belonged to.
@@ -21,6 +22,20 @@ type item struct {
 	doubtRequest int64
 
 	cut int // strings cut to Amplitude's limit
+
+	plan *planned // what the tracking plan says; nil without one
+
+	touched []identity // see touches
+}
+
+// back is the item on its way back in line. It need not be read again, unless its fate
+// is in doubt.
+func (it *item) back() ref {
+	r := ref{bundle: it.id, job: it.job}
+	if !it.inDoubt() {
+		r.read = it
+	}
+	return r
 }
 
 func (it *item) version() version { return version{at: it.at.UnixMicro(), id: it.id} }
@@ -41,16 +56,26 @@ func groupIdentity(g bundle.Group) identity {
 	return identity{kindGroupPrefix + g.Type, g.ID}
 }
 
-// touches lists the identities whose traits the bundle carries.
+// touches lists the identities whose traits the bundle carries. The groups come last, in
+// their own order.
 func (it *item) touches() []identity {
-	var touched []identity
+	if it.touched != nil {
+		return it.touched
+	}
+	it.touched = make([]identity, 0, 1+len(it.bundle.Groups))
 	if it.bundle.Identify != nil || len(it.bundle.Increment) > 0 {
-		touched = append(touched, it.user())
+		it.touched = append(it.touched, it.user())
 	}
 	for _, g := range it.bundle.Groups {
-		touched = append(touched, groupIdentity(g))
+		it.touched = append(it.touched, groupIdentity(g))
 	}
-	return touched
+	return it.touched
+}
+
+// group is the identity of the i-th group.
+func (it *item) group(i int) identity {
+	touched := it.touches()
+	return touched[len(touched)-len(it.bundle.Groups)+i]
 }
 
 // limitedAs lists the identities under which Amplitude limits the bundle's events.

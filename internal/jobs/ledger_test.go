@@ -35,7 +35,7 @@ type ledger struct {
 	t        failer
 	now      time.Time
 	bundles  map[int64]*entry
-	profiles map[identity]*profileRow
+	profiles map[identity]*storedProfile
 	requests map[int64]*flight
 	last     int64 // request id
 	loop     *loop
@@ -54,11 +54,11 @@ type entry struct {
 	everDoubt  bool // an attempt of it was once in doubt
 }
 
-type profileRow struct {
-	traits, counters string
-	unsure           []string
-	sentAt           time.Time
-	request          int64
+// storedProfile is a row of waybill.profile.
+type storedProfile struct {
+	profileRow
+	sentAt  time.Time
+	request int64
 }
 
 // quiet is a Sender of which only the limits are asked.
@@ -69,7 +69,7 @@ func (quiet) Limits() amplitude.Limits { return amplitude.Batch.Limits() }
 func newLedger(t failer) *ledger {
 	return &ledger{
 		t: t, now: time.UnixMilli(1_790_000_000_000).UTC(),
-		bundles: map[int64]*entry{}, profiles: map[identity]*profileRow{}, requests: map[int64]*flight{},
+		bundles: map[int64]*entry{}, profiles: map[identity]*storedProfile{}, requests: map[int64]*flight{},
 		loop: &loop{
 			cfg: Config{Sender: quiet{}}, store: &store{install: "w"},
 			lane: newLane(1, time.Now), throttled: newThrottled(),
@@ -119,13 +119,17 @@ func (l *ledger) prepare(ids []int64) *flight {
 	for _, s := range out.settled {
 		l.settle(s.it.id, s.outcome, time.Time{})
 	}
-	rows, requests := out.profileRows()
+	rows, requests, seen := out.profileRows()
 	for i, kind := range rows.kinds {
 		row := l.row(identity{kind, rows.ids[i]})
-		row.traits, row.counters, row.unsure = rows.traits[i], rows.counters[i], splitNames(rows.unsure[i])
+		row.profileRow = rows.row(i)
 		if requests[i] != nil {
 			row.request = *requests[i]
 		}
+	}
+	for i, kind := range seen.kinds {
+		row := l.row(identity{kind, seen.ids[i]})
+		row.seenAt, row.seenID = seen.at[i], seen.bundles[i]
 	}
 	if len(out.send.items) == 0 {
 		return nil
@@ -138,16 +142,16 @@ func (l *ledger) prepare(ids []int64) *flight {
 	return f
 }
 
-func (l *ledger) row(id identity) *profileRow {
+func (l *ledger) row(id identity) *storedProfile {
 	if l.profiles[id] == nil {
-		l.profiles[id] = &profileRow{traits: "{}", counters: "{}"}
+		l.profiles[id] = &storedProfile{profileRow: profileRow{traits: []byte("{}"), counters: []byte("{}")}}
 	}
 	return l.profiles[id]
 }
 
 func (l *ledger) profile(id identity) *profile {
 	row := l.row(id)
-	p, err := readProfile([]byte(row.traits), []byte(row.counters), row.unsure)
+	p, err := readProfile(row.profileRow)
 	if err != nil {
 		l.t.Fatalf("profile of %v: %v", id, err)
 	}
@@ -196,8 +200,7 @@ func (l *ledger) record(f *flight) {
 		if row.request != f.send.request {
 			continue
 		}
-		row.traits, row.counters = r.profiles.traits[i], r.profiles.counters[i]
-		row.unsure = splitNames(r.profiles.unsure[i])
+		row.profileRow = r.profiles.row(i)
 		if r.sentAt[i] != nil {
 			row.sentAt = *r.sentAt[i]
 		}
@@ -232,6 +235,14 @@ func (l *ledger) open() []*flight {
 		open = append(open, l.requests[id])
 	}
 	return open
+}
+
+// row is one profile as Postgres stores it.
+func (c *profileColumns) row(i int) profileRow {
+	return profileRow{
+		traits: []byte(c.traits[i]), counters: []byte(c.counters[i]), unsure: splitNames(c.unsure[i]),
+		seen: c.seen[i], seenAt: c.seenAt[i], seenID: c.seenID[i],
+	}
 }
 
 // splitNames reads what joinNames wrote, as string_to_array does.

@@ -15,6 +15,7 @@ import (
 	"github.com/sethvargo/go-retry"
 
 	"waybill/internal/amplitude"
+	"waybill/internal/plan/check"
 )
 
 // What one worker does at once. Found by measuring: more flights compete with the
@@ -40,9 +41,11 @@ type loop struct {
 	lane      *lane
 	throttled *throttled
 	beat      *beat
-	print     sync.Mutex // debug output is one event a line
+	turn      chan struct{} // capacity 1: whoever put something in prepares a request
+	print     sync.Mutex    // debug output is one event a line
 
-	perBundle atomic.Int64 // bytes, a moving average
+	perBundle  atomic.Int64 // bytes, a moving average
+	complaints complaints   // about the tracking plan, each logged once
 }
 
 // run gathers flights until ctx ends, then waits for those under way. hard ends their
@@ -101,7 +104,7 @@ func (l *loop) fly(ctx, hard, last context.Context, refs []ref) {
 		}
 	}
 	life := l.beat.current()
-	out, err := l.prepareUntilDone(ctx, refs)
+	out, err := l.prepareUntilDone(ctx, refs, life)
 	if err != nil {
 		l.leaveUnsent()
 		l.noticeDeath(ctx, err)
@@ -149,14 +152,14 @@ func (l *loop) noticeDeath(ctx context.Context, err error) {
 
 // prepareUntilDone repeats Prepare while the database is away or another worker's
 // transaction is in the way.
-func (l *loop) prepareUntilDone(ctx context.Context, refs []ref) (*sorted, error) {
+func (l *loop) prepareUntilDone(ctx context.Context, refs []ref, life int64) (*sorted, error) {
 	var out *sorted
 	backoff := retry.WithFullJitter(retry.WithCappedDuration(5*time.Second, retry.NewExponential(100*time.Millisecond)))
 	err := retry.Do(ctx, backoff, func(ctx context.Context) error {
 		bounded, cancel := context.WithTimeoutCause(ctx, statementTimeout, errSlowStatement)
 		defer cancel()
 		var err error
-		if out, err = l.prepare(bounded, refs, l.limits()); err != nil {
+		if out, err = l.prepare(bounded, refs, life, l.limits()); err != nil {
 			if errors.Is(err, errDeclaredDead) {
 				return err
 			}
@@ -188,6 +191,7 @@ func (l *loop) letGo(out *sorted) {
 	for _, s := range out.settled {
 		if s.outcome != "" {
 			l.cfg.Meter.Outcome(s.outcome, out.send.now.Sub(s.it.enqueuedAt))
+			l.noticeViolations(s.it)
 		}
 		l.batcher.settle(s.it)
 	}
@@ -220,15 +224,16 @@ func (l *loop) land(f *flight, err error) {
 		fate := f.fates[i]
 		switch {
 		case err != nil: // nothing was recorded: all of it goes back in line
-			back = append(back, ref{it.id, it.job})
+			back = append(back, ref{bundle: it.id, job: it.job})
 		case fate.outcome != "":
 			l.cfg.Meter.Outcome(fate.outcome, f.now().Sub(it.enqueuedAt))
+			l.noticeViolations(it)
 			l.batcher.settle(it)
 		case !fate.until.IsZero():
 			l.cfg.Meter.Waiting("parked", 1)
 			l.batcher.postpone(it, time.Now().Add(fate.until.Sub(f.now())))
 		default:
-			back = append(back, ref{it.id, it.job})
+			back = append(back, ref{bundle: it.id, job: it.job})
 		}
 	}
 	if len(back) > 0 {
@@ -283,6 +288,7 @@ func (l *loop) skip(ctx context.Context, send prepared) {
 	for _, s := range all {
 		if err == nil {
 			l.cfg.Meter.Outcome(s.outcome, send.now.Sub(s.it.enqueuedAt))
+			l.noticeViolations(s.it)
 		}
 		l.batcher.settle(s.it)
 	}
@@ -347,6 +353,8 @@ type Config struct {
 	Destination string
 	// DebugWriter gets one JSON line per event in mode Debug.
 	DebugWriter io.Writer
+	// Plan is the tracking plan that bundles are held against; nil takes every bundle.
+	Plan *check.Plan
 	// InstanceLevel makes the id of a bundle's root group its user_id.
 	InstanceLevel bool
 	// Concurrency is how many jobs are held at once, at most 10,000; 0 means 5,000.

@@ -1,6 +1,8 @@
 package jobs
 
 import (
+	"cmp"
+	"encoding/json"
 	"maps"
 	"slices"
 )
@@ -32,7 +34,7 @@ func (out *sorted) free(items []*item) []*item {
 			}
 		}
 		if behind != 0 {
-			out.behind[behind] = append(out.behind[behind], ref{it.id, it.job})
+			out.behind[behind] = append(out.behind[behind], it.back())
 			continue
 		}
 		free = append(free, it)
@@ -44,27 +46,28 @@ func (out *sorted) free(items []*item) []*item {
 // is never split over two requests.
 func (out *sorted) pack(install string, items []*item, limits requestLimits) {
 	plan := newPlanner(install, out.send.now, out.send.base)
-	silent := make([]bool, len(items))
+	planned := make([][]json.RawMessage, len(items))
 	var events, bytes int
 	for i, it := range items {
-		planned := plan.add(it)
-		silent[i] = len(planned) == 0
-		for _, event := range planned {
+		planned[i] = plan.add(it)
+		for _, event := range planned[i] {
 			bytes += len(event) + 1
 		}
-		if events += len(planned); i > 0 && (events > limits.events || bytes > limits.bytes-requestEnvelope) {
+		if events += len(planned[i]); i > 0 && (events > limits.events || bytes > limits.bytes-requestEnvelope) {
 			for _, over := range items[i:] {
-				out.overflow = append(out.overflow, ref{over.id, over.job})
+				out.overflow = append(out.overflow, over.back())
 			}
 			out.pack(install, items[:i], limits)
 			return
 		}
 	}
+	first := &draft{plan: plan, events: make([]json.RawMessage, 0, events), owners: make([]int, 0, events)}
 	for i, it := range items {
-		if silent[i] && !slices.ContainsFunc(it.touches(), plan.changes) {
-			out.settled = append(out.settled, settled{it, "delivered", "Amplitude holds every trait already"})
+		if len(planned[i]) == 0 && !slices.ContainsFunc(it.touches(), plan.changes) {
+			out.settled = append(out.settled, settled{it, "delivered", cmp.Or(it.plan.said(), "Amplitude holds every trait already")})
 			continue
 		}
+		first.add(len(out.send.items), planned[i])
 		out.send.items = append(out.send.items, it)
 	}
 	for id, s := range plan.states {
@@ -73,22 +76,36 @@ func (out *sorted) pack(install string, items []*item, limits requestLimits) {
 		}
 	}
 	slices.SortFunc(out.send.reserved, compareIdentities)
-	out.states, out.bytes = plan.states, bytes
+	out.send.first, out.states, out.bytes = first, plan.states, bytes
+}
+
+// seenColumns are the profiles of which only the newest version has moved on.
+type seenColumns struct {
+	kinds, ids  []string
+	at, bundles []int64
 }
 
 // profileRows are the profiles that Prepare writes, with the request that each is
 // reserved to, nil for those that only move on. A reserved one is written as if its
 // events had been accepted: if the answer is lost, nothing older may overtake them.
-func (out *sorted) profileRows() (rows profileColumns, requests []*int64) {
+func (out *sorted) profileRows() (rows profileColumns, requests []*int64, seen seenColumns) {
 	for _, id := range slices.SortedFunc(maps.Keys(out.states), compareIdentities) {
-		switch s := out.states[id]; {
-		case len(s.told) > 0:
+		s := out.states[id]
+		if len(s.told) > 0 {
 			rows.add(id, s.attempted())
 			requests = append(requests, &out.send.request)
-		case s.moved:
-			rows.add(id, s.profile)
-			requests = append(requests, nil)
+			continue
 		}
+		if !s.moved {
+			continue
+		}
+		if newest, only := s.onlySeen(); only {
+			seen.kinds, seen.ids = append(seen.kinds, id.kind), append(seen.ids, id.id)
+			seen.at, seen.bundles = append(seen.at, newest.at), append(seen.bundles, newest.id)
+			continue
+		}
+		rows.add(id, s.profile)
+		requests = append(requests, nil)
 	}
-	return rows, requests
+	return rows, requests, seen
 }

@@ -13,7 +13,7 @@ func batchOf(items ...*item) *sorted {
 	out.send.request, out.send.now, out.send.base = 77, epoch, map[identity]*profile{}
 	for _, it := range items {
 		for _, id := range it.touches() {
-			out.send.base[id] = newProfile()
+			out.send.base[id] = &profile{}
 		}
 	}
 	return out
@@ -115,10 +115,58 @@ func TestABundleThatSaysNothingNewNeedsNoRequest(t *testing.T) {
 	require.Empty(t, out.send.reserved)
 	require.Len(t, out.settled, 2)
 	require.Equal(t, "delivered", out.settled[0].outcome)
-	rows, requests := out.profileRows()
+	rows, requests, _ := out.profileRows()
 	require.Equal(t, []string{"u"}, rows.ids)
 	require.Equal(t, []*int64{nil}, requests, "its version moves on, and that waits for no answer")
 	require.Contains(t, rows.traits[0], `"bundle_id":2`)
+}
+
+// What a bundle repeats moves one version on, and that alone is written; whatever else
+// changes in a profile is written with all of it.
+func TestOnlyTheVersionThatMovesOnIsWritten(t *testing.T) {
+	t.Parallel()
+	id := identity{"user", "u"}
+	stored := func(t *testing.T, bundles ...string) *profile {
+		base := map[identity]*profile{}
+		for i, text := range bundles {
+			told(t, base, epoch, itemOf(t, int64(i+1), i+1, text))
+		}
+		var rows profileColumns
+		rows.add(id, base[id])
+		p, err := readProfile(rows.row(0))
+		require.NoError(t, err)
+		p.sentAt = epoch
+		return p
+	}
+	const both, one, other = `{"user_id":"u","identify":{"set":{"a":1,"b":2}}}`, `{"user_id":"u","identify":{"set":{"a":1}}}`, `{"user_id":"u","identify":{"set":{"b":2}}}`
+	for name, c := range map[string]struct {
+		known []string
+		next  string
+		only  bool
+	}{
+		"the same names":           {[]string{both}, both, true},
+		"one of two that moved":    {[]string{both}, one, false},
+		"the one that moved last":  {[]string{both, one}, one, true},
+		"the one that did not":     {[]string{both, one}, other, false},
+		"both, of which one moved": {[]string{both, one}, both, false},
+		"a first value repeated":   {[]string{`{"user_id":"u","identify":{"set_once":{"a":1}}}`}, `{"user_id":"u","identify":{"set_once":{"a":3}}}`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			next := itemOf(t, 9, 9, c.next)
+			out := batchOf(next)
+			out.send.base[id] = stored(t, c.known...)
+			out.pack("w", []*item{next}, requestLimits{2000, 1 << 20})
+			rows, _, seen := out.profileRows()
+			if !c.only {
+				require.Empty(t, seen)
+				require.Len(t, rows.ids, 1)
+				return
+			}
+			require.Empty(t, rows)
+			require.Equal(t, seenColumns{[]string{"user"}, []string{"u"}, []int64{next.at.UnixMicro()}, []int64{9}}, seen)
+		})
+	}
 }
 
 func TestABundleThatLeansOnAnotherOfItsRequestTravelsWithIt(t *testing.T) {
@@ -138,7 +186,7 @@ func TestWhatARequestChangesIsReservedToIt(t *testing.T) {
 	out.pack("w", []*item{it}, requestLimits{2000, 1 << 20})
 	require.Equal(t, []identity{{"user", "u"}}, out.send.reserved)
 
-	rows, requests := out.profileRows()
+	rows, requests, _ := out.profileRows()
 	require.Equal(t, []string{"group:account", "user"}, rows.kinds)
 	require.Nil(t, requests[0])
 	require.Equal(t, int64(77), *requests[1])

@@ -3,8 +3,6 @@ package jobs
 import (
 	"encoding/json"
 	"time"
-
-	"waybill/internal/bundle"
 )
 
 // refreshAfter is how long Amplitude's copy of a trait is trusted. It drops property
@@ -38,9 +36,9 @@ func (p *planner) state(id identity) *state {
 	}
 	was, ok := p.base[id]
 	if !ok {
-		was = newProfile()
+		was = &profile{}
 	}
-	s := &state{profile: was.clone(), told: map[string]bool{}, counted: map[string][]int64{}}
+	s := &state{was: was, profile: was.clone()}
 	if p.now.Sub(was.sentAt) > refreshAfter {
 		s.profile.doubtAll()
 		s.profile.sentAt = p.now
@@ -55,7 +53,8 @@ func (p *planner) changes(id identity) bool {
 	return ok && len(s.told) > 0
 }
 
-// accepted is the base for what is sent after these events were accepted.
+// accepted is the base for what is sent after these events were accepted. The planner is
+// of no use any more.
 func (p *planner) accepted() map[identity]*profile {
 	for id, s := range p.states {
 		p.base[id] = s.accepted()
@@ -63,7 +62,8 @@ func (p *planner) accepted() map[identity]*profile {
 	return p.base
 }
 
-// attempted is the base for what is sent after these events may have been accepted.
+// attempted is the base for what is sent after these events may have been accepted. The
+// planner is of no use any more.
 func (p *planner) attempted() map[identity]*profile {
 	for id, s := range p.states {
 		p.base[id] = s.attempted()
@@ -89,8 +89,8 @@ func (p *planner) add(it *item) []json.RawMessage {
 	if user.asked && !user.says() {
 		p.elided++
 	}
-	for _, g := range b.Groups {
-		if set := p.group(it, g); len(set) > 0 {
+	for i, g := range b.Groups {
+		if set := p.group(it, i); len(set) > 0 {
 			events = append(events, write.group(g, set))
 		} else {
 			p.elided++
@@ -109,11 +109,27 @@ func (p *planner) add(it *item) []json.RawMessage {
 	}
 }
 
+// draft is what a planner made of some bundles of a flight. owners says which position
+// each event belongs to.
+type draft struct {
+	plan   *planner
+	at     []int
+	events []json.RawMessage
+	owners []int
+}
+
+func (r *draft) add(position int, events []json.RawMessage) {
+	r.at = append(r.at, position)
+	for _, event := range events {
+		r.events, r.owners = append(r.events, event), append(r.owners, position)
+	}
+}
+
 // userPlan is what one bundle tells about its user.
 type userPlan struct {
 	asked   bool // the bundle has traits at all
-	set     map[string]json.RawMessage
-	setOnce map[string]json.RawMessage
+	set     members
+	setOnce members
 	unset   []string
 	stale   bool // it holds a trait that is not the newest
 }
@@ -122,12 +138,12 @@ func (u userPlan) says() bool { return len(u.set)+len(u.setOnce)+len(u.unset) > 
 
 func (p *planner) user(it *item) userPlan {
 	s := p.state(it.user())
-	u := userPlan{asked: true, set: map[string]json.RawMessage{}, setOnce: map[string]json.RawMessage{}}
+	u := userPlan{asked: true}
 	if it.bundle.Identify != nil {
 		u.identify(s, it)
 	}
 	for name, delta := range it.bundle.Increment {
-		u.set[name] = json.RawMessage(s.count(name, delta, it))
+		u.set.add(name, json.RawMessage(s.count(name, delta, it)))
 	}
 	return u
 }
@@ -137,7 +153,7 @@ func (u *userPlan) identify(s *state, it *item) {
 	for name, value := range identify.Set {
 		switch s.offer(name, trait{Value: value}, it) {
 		case tell:
-			u.set[name] = value
+			u.set.add(name, value)
 		case stale:
 			u.stale = true
 		}
@@ -146,9 +162,9 @@ func (u *userPlan) identify(s *state, it *item) {
 		switch first, verdict := s.offerOnce(name, value, it); {
 		case verdict != tell:
 		case first.FloorID != 0: // Amplitude may not have seen the removal
-			u.set[name] = first.Value
+			u.set.add(name, first.Value)
 		default:
-			u.setOnce[name] = value
+			u.setOnce.add(name, value)
 		}
 	}
 	for _, name := range identify.Unset {
@@ -161,12 +177,11 @@ func (u *userPlan) identify(s *state, it *item) {
 	}
 }
 
-func (p *planner) group(it *item, g bundle.Group) map[string]json.RawMessage {
-	s := p.state(groupIdentity(g))
-	set := map[string]json.RawMessage{}
+func (p *planner) group(it *item, i int) (set members) {
+	g, s := it.bundle.Groups[i], p.state(it.group(i))
 	offer := func(name string, value json.RawMessage) {
 		if s.offer(name, trait{Value: value}, it) == tell {
-			set[name] = value
+			set.add(name, value)
 		}
 	}
 	for name, value := range g.Set {
@@ -181,12 +196,12 @@ func (p *planner) group(it *item, g bundle.Group) map[string]json.RawMessage {
 
 // overlay is how the user looked at the time of an event that comes late: what is
 // known of them, under what the event itself brought.
-func (p *planner) overlay(it *item) map[string]json.RawMessage {
+func (p *planner) overlay(it *item) (shown members) {
 	known := p.state(it.user()).profile
 	look := make(map[string]json.RawMessage, len(known.traits))
-	for name, t := range known.traits {
+	for _, t := range known.traits {
 		if !t.Unset && !t.Once {
-			look[name] = t.Value
+			look[t.name] = t.Value
 		}
 	}
 	for name, c := range known.counters {
@@ -200,15 +215,8 @@ func (p *planner) overlay(it *item) map[string]json.RawMessage {
 			delete(look, name)
 		}
 	}
-	return look
-}
-
-// Preview is what Amplitude would be sent for one bundle if nothing were known about
-// its identities: every part, in order. id stands for the bundle's id, at for its
-// occurred_at.
-func Preview(b *bundle.Bundle, install string, id int64, at time.Time) ([]json.RawMessage, error) {
-	if refusals := b.Refusals(at); len(refusals) > 0 {
-		return nil, refusals[0]
+	for name, value := range look {
+		shown.add(name, value)
 	}
-	return newPlanner(install, at, nil).add(&item{id: id, bundle: b, at: at}), nil
+	return shown
 }

@@ -18,12 +18,13 @@ func (m *planModel) requireHonestProfiles(t *rapid.T) {
 	for id := range m.profiles {
 		p := m.profile(id)
 		props := m.properties(id)
-		for name, known := range p.traits {
+		for _, known := range p.traits {
+			name := known.name
 			value, exists := props[name]
 			switch {
 			case p.unsure[name]:
 			case known.Unset && exists, known.Once && !exists, !known.Unset && !known.Once && value != string(known.Value):
-				t.Fatalf("%v: %s is %s, and Amplitude has %q", id, name, mustJSON(known), value)
+				t.Fatalf("%v: %s is %s, and Amplitude has %q", id, name, known.Value, value)
 			}
 		}
 		for name, c := range p.counters {

@@ -161,29 +161,30 @@ func (m *planModel) send(t *rapid.T, f *flight, fault string) bool {
 		return true
 	}
 	again := slices.Equal(at, f.doubted)
-	plan, events, owners := f.plan(at)
-	for id := range plan.states {
-		if plan.changes(id) && !slices.Contains(f.send.reserved, id) {
+	next := f.plan(at)
+	for id := range next.plan.states {
+		if next.plan.changes(id) && !slices.Contains(f.send.reserved, id) {
 			t.Fatalf("request %d changes %v and has not reserved it", f.send.request, id)
 		}
 	}
-	if len(events) == 0 {
-		f.accept(at, plan, 0)
+	if len(next.events) == 0 {
+		f.accept(next)
 		return false
 	}
 	if fault == "refused" && (m.naming == namesNone || m.refused[f]) {
 		fault = "" // a splitter cannot tell a refusal that comes and goes from a poison
 	}
 	m.refused[f] = m.refused[f] || fault == "refused"
-	answer := m.answer(t, f, at, owners, events, fault)
+	answer := m.answer(t, f, at, next.owners, next.events, fault)
 	if answer.Verdict == amplitude.Ambiguous {
 		for _, i := range at {
 			m.bundles[f.send.items[i].id].everDoubt = true
 		}
 	}
-	f.take(at, plan, owners, answer)
+	f.take(next, answer)
 	if answer.Verdict == amplitude.Ambiguous && again {
-		if _, repeated, _ := f.plan(at); !slices.EqualFunc(repeated, events, slices.Equal[json.RawMessage]) {
+		f.draft = nil // planned anew, not remembered
+		if repeated := f.plan(at); !slices.EqualFunc(repeated.events, next.events, slices.Equal[json.RawMessage]) {
 			t.Fatalf("request %d is repeated with other bytes", f.send.request)
 		}
 	}

@@ -278,10 +278,14 @@ func TestAPlanDoesNotTouchItsBase(t *testing.T) {
 	t.Parallel()
 	base := map[identity]*profile{}
 	told(t, base, epoch, itemOf(t, 1, 1, `{"user_id":"u","identify":{"set":{"plan":"pro"}},"increment":{"orders":1}}`))
-	before := mustJSON(base[identity{"user", "u"}].traits) + mustJSON(base[identity{"user", "u"}].counters)
+	stored := func() string {
+		p := base[identity{"user", "u"}]
+		return string(p.traits.appendJSON(nil)) + countersJSON(p.counters)
+	}
+	before := stored()
 	p := newPlanner("w", epoch.Add(48*time.Hour), base)
 	say(t, p, itemOf(t, 2, 2, `{"user_id":"u","identify":{"set":{"plan":"max"}},"increment":{"orders":1}}`))
-	require.Equal(t, before, mustJSON(base[identity{"user", "u"}].traits)+mustJSON(base[identity{"user", "u"}].counters))
+	require.Equal(t, before, stored())
 	require.Empty(t, base[identity{"user", "u"}].unsure)
 }
 
@@ -307,12 +311,12 @@ func TestWhatAPlanChanges(t *testing.T) {
 func TestPreviewShowsEveryPart(t *testing.T) {
 	t.Parallel()
 	b := itemOf(t, 1, 0, `{"user_id":"u","identify":{"set":{"plan":"pro"}},"groups":[{"type":"account","id":"a"}],"track":{"event":"E"}}`).bundle
-	events, err := Preview(b, "w", 7, epoch)
+	events, _, err := Preview(nil, b, "w", 7, epoch)
 	require.NoError(t, err)
 	require.Len(t, events, 2)
 	require.Equal(t, int64(7), decodeEvent(t, events[1]).EventID)
 
 	b.Track.Event = ""
-	_, err = Preview(b, "w", 7, epoch)
+	_, _, err = Preview(nil, b, "w", 7, epoch)
 	require.ErrorContains(t, err, "track.event")
 }

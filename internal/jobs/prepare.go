@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -25,6 +24,7 @@ type prepared struct {
 	now       time.Time // database clock at load
 	items     []*item   // in (occurred_at, id) order
 	base      map[identity]*profile
+	first     *draft     // what to send while nothing is known of the answer
 	reserved  []identity // whose traits the events may change
 }
 
@@ -51,11 +51,17 @@ type postponed struct {
 	why   string
 }
 
-// load reads a batch and sorts out what needs no request.
-func (l *loop) load(ctx context.Context, refs []ref) (*sorted, []*item, error) {
+// load reads a batch and sorts out what needs no request. What was read in this life of
+// the worker and put back is not read again: nobody else has touched it.
+func (l *loop) load(ctx context.Context, refs []ref, life int64) (*sorted, []*item, error) {
 	byID := make(map[int64]ref, len(refs))
 	ids := make([]int64, 0, len(refs))
+	var items []*item
 	for _, r := range refs {
+		if r.read != nil && r.read.life == life {
+			items = append(items, r.read)
+			continue
+		}
 		byID[r.bundle] = r
 		ids = append(ids, r.bundle)
 	}
@@ -84,20 +90,22 @@ func (l *loop) load(ctx context.Context, refs []ref) (*sorted, []*item, error) {
 		return nil, nil, fmt.Errorf("load %d bundles: %w", len(ids), err)
 	}
 
-	var items []*item
 	for _, row := range rows {
 		r := byID[row.id]
 		delete(byID, row.id)
-		it := &item{id: row.id, at: row.at, enqueuedAt: row.enqueuedAt, attempt: r.job.attempt, job: r.job}
-		if done := l.judge(row, it, out); done {
-			continue
+		it := &item{id: row.id, at: row.at, enqueuedAt: row.enqueuedAt, attempt: r.job.attempt, job: r.job, life: life}
+		if done := l.judge(row, it, out); !done {
+			items = append(items, it)
 		}
-		if until, why := l.mustWait(it, parked); !until.IsZero() {
-			out.postponed = append(out.postponed, postponed{it, until, why})
-			continue
-		}
-		items = append(items, it)
 	}
+	items = slices.DeleteFunc(items, func(it *item) bool {
+		until, why := l.mustWait(it, parked)
+		if until.IsZero() {
+			return false
+		}
+		out.postponed = append(out.postponed, postponed{it, until, why})
+		return true
+	})
 	for _, r := range byID { // erased: there is nothing left to deliver
 		out.settled = append(out.settled, settled{it: &item{id: r.bundle, job: r.job}})
 	}
@@ -150,10 +158,9 @@ func (l *loop) judge(row *loaded, it *item, out *sorted) bool {
 	if row.payload == nil {
 		return settle("skipped", "its payload was erased")
 	}
-	clean, cleaned, err := bundle.Clean(row.payload)
-	if err != nil {
-		return settle("rejected", err.Error())
-	}
+	var cleaned bundle.Cleaned
+	var err error
+	it.bundle, cleaned, err = bundle.ParseClean(row.payload)
 	if it.cut = cleaned.Cut; it.cut > 0 {
 		// A value may be cut. A name may not: two users whose ids begin alike would
 		// become one.
@@ -163,7 +170,6 @@ func (l *loop) judge(row *loaded, it *item, out *sorted) bool {
 			}
 		}
 	}
-	it.bundle, err = bundle.Parse(clean)
 	switch {
 	case errors.Is(err, bundle.ErrNewerVersion):
 		out.postponed = append(out.postponed, postponed{it, out.send.now.Add(newerVersionPause), "newer_version"})
@@ -173,6 +179,9 @@ func (l *loop) judge(row *loaded, it *item, out *sorted) bool {
 	}
 	if refusals := it.bundle.Refusals(row.enqueuedAt); len(refusals) > 0 {
 		return settle("rejected", refusals[0].Error())
+	}
+	if outcome, reason := l.byPlan(it); outcome != "" {
+		return settle(outcome, reason)
 	}
 	if l.cfg.InstanceLevel {
 		byInstance(it.bundle)
@@ -199,8 +208,8 @@ func (l *loop) mustWait(it *item, parked map[identity]time.Time) (time.Time, str
 
 // prepare sorts a batch and, if something has to be sent, writes the request down with
 // its reservations, in one transaction.
-func (l *loop) prepare(ctx context.Context, refs []ref, limits requestLimits) (*sorted, error) {
-	out, items, err := l.load(ctx, refs)
+func (l *loop) prepare(ctx context.Context, refs []ref, life int64, limits requestLimits) (*sorted, error) {
+	out, items, err := l.load(ctx, refs, life)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +220,7 @@ func (l *loop) prepare(ctx context.Context, refs []ref, limits requestLimits) (*
 	wanted := wantedProfiles(items)
 	for {
 		var missing bool
-		err := pgx.BeginFunc(ctx, l.store.pool, func(tx pgx.Tx) error {
+		err := l.inTurn(ctx, func(tx pgx.Tx) error {
 			if out.send.base, err = l.lockProfiles(ctx, tx, wanted); err != nil {
 				return err
 			}
@@ -235,71 +244,6 @@ func (l *loop) prepare(ctx context.Context, refs []ref, limits requestLimits) (*
 	}
 }
 
-// wanted are identities as two columns, sorted.
-type wanted struct{ kinds, ids []string }
-
-// wantedProfiles is everybody whose traits the batch touches.
-func wantedProfiles(items []*item) wanted {
-	touched := map[identity]bool{}
-	for _, it := range items {
-		for _, id := range it.touches() {
-			touched[id] = true
-		}
-	}
-	var w wanted
-	for _, id := range slices.SortedFunc(maps.Keys(touched), compareIdentities) {
-		w.kinds, w.ids = append(w.kinds, id.kind), append(w.ids, id.id)
-	}
-	return w
-}
-
-// lockProfiles locks and reads those of the wanted profiles that exist.
-func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted) (map[identity]*profile, error) {
-	base := make(map[identity]*profile, len(w.ids))
-	if len(w.ids) == 0 {
-		return base, nil
-	}
-	var batch pgx.Batch
-	batch.Queue(profilesLockSQL, l.store.dest, w.kinds, w.ids)
-	batch.Queue(profilesReadSQL, l.store.dest, w.kinds, w.ids).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			id, p, err := scanProfile(rows)
-			if err != nil {
-				return err
-			}
-			base[id] = p
-		}
-		return rows.Err()
-	})
-	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
-		return nil, fmt.Errorf("lock %d profiles: %w", len(w.ids), err)
-	}
-	return base, nil
-}
-
-func scanProfile(rows pgx.Rows) (identity, *profile, error) {
-	var (
-		id               identity
-		traits, counters []byte
-		unsure           []string
-		sentAt           *time.Time
-		heldBy           int64
-		live, doubtful   bool
-	)
-	if err := rows.Scan(&id.kind, &id.id, &traits, &counters, &unsure, &sentAt, &heldBy, &live, &doubtful); err != nil {
-		return id, nil, err
-	}
-	p, err := readProfile(traits, counters, unsure)
-	if err != nil {
-		return id, nil, err
-	}
-	if sentAt != nil {
-		p.sentAt = *sentAt
-	}
-	p.heldBy, p.live, p.doubtful = heldBy, live, doubtful
-	return id, p, nil
-}
-
 // writeDown writes what Prepare decided: outcomes that need no request, the request,
 // its reservations, and versions that move on although nothing is said.
 func (l *loop) writeDown(ctx context.Context, tx pgx.Tx, out *sorted) error {
@@ -320,6 +264,7 @@ func (l *loop) writeDown(ctx context.Context, tx pgx.Tx, out *sorted) error {
 		})
 	}
 	queueOutcomes(&batch, out.settled)
+	queueViolations(&batch, out.send.items)
 	queueProfiles(&batch, l.store.dest, out)
 	if batch.Len() == 0 {
 		return nil
@@ -334,12 +279,18 @@ func (l *loop) writeDown(ctx context.Context, tx pgx.Tx, out *sorted) error {
 var errDeclaredDead = errors.New("this worker was declared dead by another one")
 
 func queueProfiles(batch *pgx.Batch, dest string, out *sorted) {
-	if rows, requests := out.profileRows(); len(rows.ids) > 0 {
-		batch.Queue(profilesPrepareSQL, dest, rows.kinds, rows.ids, rows.traits, rows.counters, rows.unsure, requests)
+	rows, requests, seen := out.profileRows()
+	if len(rows.ids) > 0 {
+		batch.Queue(profilesPrepareSQL, dest, rows.kinds, rows.ids, rows.traits, rows.counters, rows.unsure,
+			rows.seen, rows.seenAt, rows.seenID, requests)
+	}
+	if len(seen.ids) > 0 {
+		batch.Queue(profilesSeenSQL, dest, seen.kinds, seen.ids, seen.at, seen.bundles)
 	}
 }
 
 func queueOutcomes(batch *pgx.Batch, all []settled) {
+	queueViolations(batch, settledItems(all))
 	var ids []int64
 	var outcomes, reasons []string
 	var attempts []int32

@@ -42,38 +42,6 @@ func (v version) after(other version) bool {
 	return v.id > other.id
 }
 
-// trait is the newest committed version of one property, as waybill.profile keeps it.
-type trait struct {
-	Value    json.RawMessage `json:"value"`
-	At       int64           `json:"at"` // µs since 1970
-	BundleID int64           `json:"bundle_id"`
-	Unset    bool            `json:"unset,omitempty"`
-	// Once marks a value that is set only if the user has none, with the version of
-	// the newest bundle that offered one. It yields to any plain value that is newer
-	// than its floor, the removal it came after, and it is never shown as the user's
-	// value: Amplitude may hold an older one.
-	Once    bool  `json:"once,omitempty"`
-	FloorAt int64 `json:"floor_at,omitempty"` // µs since 1970
-	FloorID int64 `json:"floor_id,omitempty"` // bundle id, 0 for no removal
-}
-
-func (t trait) version() version { return version{at: t.At, id: t.BundleID} }
-
-// floor is the version that a plain value must not be older than.
-func (t trait) floor() version {
-	if t.Once {
-		return version{at: t.FloorAt, id: t.FloorID}
-	}
-	return t.version()
-}
-
-// raise moves the version on if v is newer.
-func (t *trait) raise(v version) {
-	if v.after(t.version()) {
-		t.At, t.BundleID = v.at, v.id
-	}
-}
-
 // counter is the sum of the increments of every bundle that was sent. Open are those
 // counted whose outcome is not recorded yet: they are not to be counted again.
 type counter struct {
@@ -83,10 +51,14 @@ type counter struct {
 
 // profile is what Amplitude was last told about one identity.
 type profile struct {
-	traits   map[string]trait
-	counters map[string]counter
-	unsure   map[string]bool // names whose value at Amplitude is unknown
-	sentAt   time.Time       // when everything known was last doubted
+	traits   traits
+	counters map[string]counter // nil when there is none
+	unsure   map[string]bool    // names whose value at Amplitude is unknown; nil when there is none
+	sentAt   time.Time          // when everything known was last doubted
+
+	// seen are the names that share the newest version, as they stand in the row. While
+	// nothing but that version moves on, it alone is written.
+	seen string
 
 	// heldBy is the request that may be changing these traits, 0 for none. live says
 	// that it is still under way; doubtful that it is not, but that its bundles have
@@ -95,43 +67,61 @@ type profile struct {
 	live, doubtful bool
 }
 
-func newProfile() *profile {
-	return &profile{traits: map[string]trait{}, counters: map[string]counter{}, unsure: map[string]bool{}}
-}
-
+// clone shares nothing that is changed in place.
 func (p *profile) clone() *profile {
 	c := *p
-	c.traits, c.counters, c.unsure = maps.Clone(p.traits), maps.Clone(p.counters), maps.Clone(p.unsure)
+	c.traits, c.counters, c.unsure = slices.Clone(p.traits), maps.Clone(p.counters), maps.Clone(p.unsure)
 	return &c
 }
 
-// readObject decodes an object; most counters and many traits are empty, and cost nothing.
-func readObject[T any](text []byte, into *map[string]T) error {
-	if string(text) == "{}" {
-		return nil
-	}
-	return json.Unmarshal(text, into)
-}
-
 // readProfile takes a profile from its columns.
-func readProfile(traits, counters []byte, unsure []string) (*profile, error) {
-	p := newProfile()
-	if err := readObject(traits, &p.traits); err != nil {
-		return nil, fmt.Errorf("read traits: %w", err)
+func readProfile(row profileRow) (*profile, error) {
+	p := &profile{seen: row.seen}
+	var err error
+	if p.traits, err = readTraits(row.traits); err != nil {
+		return nil, err
 	}
-	if err := readObject(counters, &p.counters); err != nil {
-		return nil, fmt.Errorf("read counters: %w", err)
+	p.traits.raise(row.seen, version{at: row.seenAt, id: row.seenID})
+	if string(row.counters) != "{}" {
+		if err := json.Unmarshal(row.counters, &p.counters); err != nil {
+			return nil, fmt.Errorf("read counters: %w", err)
+		}
 	}
-	for _, name := range unsure {
-		p.unsure[name] = true
+	for _, name := range row.unsure {
+		p.doubt(name)
 	}
 	return p, nil
 }
 
+// profileRow are the columns of waybill.profile that hold a profile. seen are names,
+// joined, whose version is at least (seenAt, seenID), whatever traits says.
+type profileRow struct {
+	traits, counters []byte
+	unsure           []string
+	seen             string
+	seenAt, seenID   int64
+}
+
+// doubt makes a name be told again by the next bundle that holds it.
+func (p *profile) doubt(name string) {
+	if p.unsure == nil {
+		p.unsure = map[string]bool{}
+	}
+	p.unsure[name] = true
+}
+
+// setCounter replaces a counter.
+func (p *profile) setCounter(name string, c counter) {
+	if p.counters == nil {
+		p.counters = map[string]counter{}
+	}
+	p.counters[name] = c
+}
+
 // doubtAll makes every trait be told again by the next bundle that holds it.
 func (p *profile) doubtAll() {
-	for name := range p.traits {
-		p.unsure[name] = true
+	for i := range p.traits {
+		p.doubt(p.traits[i].name)
 	}
 }
 
@@ -144,7 +134,7 @@ func (p *profile) open(name string, bundles ...int64) {
 			c.Open = append(c.Open, id)
 		}
 	}
-	p.counters[name] = c
+	p.setCounter(name, c)
 }
 
 // close notes that bundles are counted and will not be sent again.
@@ -161,7 +151,8 @@ func (p *profile) close(name string, bundles ...int64) {
 func (p *profile) uncount(name string, delta json.Number, bundle int64) {
 	if c := p.counters[name]; slices.Contains(c.Open, bundle) {
 		c.Sum = sum(c.Sum, negative(delta))
-		p.counters[name], p.unsure[name] = c, true
+		p.setCounter(name, c)
+		p.doubt(name)
 		p.close(name, bundle)
 	}
 }
@@ -169,19 +160,25 @@ func (p *profile) uncount(name string, delta json.Number, bundle int64) {
 // profileColumns are profiles as the statements that write them take them: an array
 // for each column.
 type profileColumns struct {
-	kinds, ids, traits, counters, unsure []string
+	kinds, ids, traits, counters, unsure, seen []string
+	seenAt, seenID                             []int64
 }
 
 func (c *profileColumns) add(id identity, p *profile) {
+	newest, names := p.traits.newest()
 	c.kinds, c.ids = append(c.kinds, id.kind), append(c.ids, id.id)
-	c.traits, c.counters = append(c.traits, mustJSON(p.traits)), append(c.counters, mustJSON(p.counters))
+	c.traits, c.counters = append(c.traits, string(p.traits.appendJSON(nil))), append(c.counters, countersJSON(p.counters))
 	c.unsure = append(c.unsure, joinNames(slices.Sorted(maps.Keys(p.unsure))))
+	c.seen, c.seenAt, c.seenID = append(c.seen, names), append(c.seenAt, newest.at), append(c.seenID, newest.id)
 }
 
-func mustJSON(v any) string {
-	text, err := json.Marshal(v)
+func countersJSON(counters map[string]counter) string {
+	if len(counters) == 0 {
+		return "{}"
+	}
+	text, err := json.Marshal(counters)
 	if err != nil {
-		panic("jobs: a profile read from JSON does not write as JSON") // values are JSON as they came
+		panic("jobs: a counter read from JSON does not write as JSON") // numbers are JSON as they came
 	}
 	return string(text)
 }

@@ -86,50 +86,77 @@ func TestSumsAreAlwaysNumbers(t *testing.T) {
 
 func TestAProfileReadsAsItWasWritten(t *testing.T) {
 	t.Parallel()
-	p := newProfile()
-	p.traits["plan"] = trait{Value: json.RawMessage(`"<pro>"`), At: 5, BundleID: 7}
-	p.traits["trial"] = trait{Value: json.RawMessage("null"), At: 5, BundleID: 7, Unset: true}
-	p.traits["via"] = trait{Value: json.RawMessage(`{"a": 1}`), At: 5, BundleID: 7, Once: true, FloorAt: 4, FloorID: 3}
-	p.counters["orders"] = counter{Sum: "9007199254740993", Open: []int64{7, 8}}
-	p.unsure["b"], p.unsure["a"] = true, true
+	p := &profile{}
+	p.traits.set("trial", trait{Value: json.RawMessage("null"), At: 5, BundleID: 7, Unset: true})
+	p.traits.set("plan", trait{Value: json.RawMessage(`"<pro>"`), At: 5, BundleID: 7})
+	p.traits.set("via", trait{Value: json.RawMessage(`{"a":1}`), At: 5, BundleID: 6, Once: true, FloorAt: 4, FloorID: 3})
+	p.setCounter("orders", counter{Sum: "9007199254740993", Open: []int64{7, 8}})
+	p.doubt("b")
+	p.doubt("a")
 
 	var columns profileColumns
 	columns.add(identity{"user", "u"}, p)
 	require.Equal(t, []string{"user"}, columns.kinds)
 	require.Equal(t, []string{"u"}, columns.ids)
 	require.Equal(t, []string{"a\x1fb"}, columns.unsure)
+	require.Equal(t, []string{"plan\x1ftrial"}, columns.seen)
+	require.Equal(t, [][]int64{{5}, {7}}, [][]int64{columns.seenAt, columns.seenID})
+	require.JSONEq(t, `{
+		"plan": {"value": "<pro>", "at": 5, "bundle_id": 7},
+		"trial": {"value": null, "at": 5, "bundle_id": 7, "unset": true},
+		"via": {"value": {"a": 1}, "at": 5, "bundle_id": 6, "once": true, "floor_at": 4, "floor_id": 3}
+	}`, columns.traits[0])
 
-	read, err := readProfile([]byte(columns.traits[0]), []byte(columns.counters[0]), []string{"a", "b"})
+	read, err := readProfile(columns.row(0))
 	require.NoError(t, err)
-	require.JSONEq(t, `"<pro>"`, string(read.traits["plan"].Value))
-	read.traits["plan"], p.traits["plan"] = trait{}, trait{}
-	require.JSONEq(t, `{"a":1}`, string(read.traits["via"].Value))
-	read.traits["via"], p.traits["via"] = trait{}, trait{}
+	p.seen = "plan\x1ftrial"
 	require.Equal(t, p, read)
 
 	for _, broken := range []struct{ traits, counters string }{{"", "{}"}, {"{}", ""}, {"[]", "{}"}, {"{}", `{"n":"x"}`}} {
-		_, err := readProfile([]byte(broken.traits), []byte(broken.counters), nil)
+		_, err := readProfile(profileRow{traits: []byte(broken.traits), counters: []byte(broken.counters)})
 		require.Error(t, err)
 	}
 }
 
+// The version that stands apart counts for the names it was written for, and only where
+// it is the newer one.
+func TestAVersionThatMovedOnCountsForItsNames(t *testing.T) {
+	t.Parallel()
+	p, err := readProfile(profileRow{
+		traits:   []byte(`{"b": {"at": 9, "value": 2, "bundle_id": 4}, "aa": {"at": 5, "value": 1, "bundle_id": 7}, "c": {"at": 5, "value": 3, "bundle_id": 7}}`),
+		counters: []byte("{}"),
+		seen:     "aa\x1fb\x1fgone", seenAt: 8, seenID: 9,
+	})
+	require.NoError(t, err)
+	for name, want := range map[string]version{"aa": {8, 9}, "b": {9, 4}, "c": {5, 7}} {
+		got, ok := p.traits.get(name)
+		require.True(t, ok)
+		require.Equal(t, want, got.version(), name)
+	}
+	require.Len(t, p.traits, 3)
+}
+
 func TestAProfilesCopyIsItsOwn(t *testing.T) {
 	t.Parallel()
-	p := newProfile()
-	p.traits["plan"], p.counters["orders"], p.unsure["plan"] = trait{At: 1}, counter{Sum: "1", Open: []int64{1}}, true
+	p := &profile{
+		traits:   traits{{"plan", trait{At: 1}}},
+		counters: map[string]counter{"orders": {Sum: "1", Open: []int64{1}}},
+		unsure:   map[string]bool{"plan": true},
+	}
 	c := p.clone()
-	c.traits["plan"], c.sentAt = trait{At: 2}, time.Now()
+	c.traits.set("plan", trait{At: 2})
+	c.sentAt = time.Now()
 	c.open("orders", 2)
 	c.close("orders", 1)
 	delete(c.unsure, "plan")
-	require.Equal(t, int64(1), p.traits["plan"].At)
+	require.Equal(t, int64(1), p.traits[0].At)
 	require.Equal(t, []int64{1}, p.counters["orders"].Open)
 	require.Equal(t, []int64{2}, c.counters["orders"].Open)
 	require.True(t, p.unsure["plan"])
 	require.Zero(t, p.sentAt)
 
-	roomy := newProfile()
-	roomy.counters["orders"] = counter{Sum: "1", Open: append(make([]int64, 0, 8), 1)}
+	roomy := &profile{}
+	roomy.setCounter("orders", counter{Sum: "1", Open: append(make([]int64, 0, 8), 1)})
 	one, other := roomy.clone(), roomy.clone()
 	one.open("orders", 2)
 	other.open("orders", 3)

@@ -15,6 +15,7 @@ type recording struct {
 	reasons  []string
 	attempts []int32
 	doubts   []*time.Time
+	settled  []*item // those with an outcome
 
 	profiles profileColumns
 	sentAt   []*time.Time
@@ -30,6 +31,7 @@ type recording struct {
 // row then stays, and another worker finds it.
 func (f *flight) record(ctx context.Context) error {
 	r := f.recording()
+	jobs := f.loop.batcher.ends(r.settled)
 	backoff := retry.WithFullJitter(retry.WithCappedDuration(5*time.Second, retry.NewExponential(100*time.Millisecond)))
 	var ours int
 	err := retry.Do(ctx, backoff, func(ctx context.Context) error {
@@ -40,6 +42,8 @@ func (f *flight) record(ctx context.Context) error {
 			r.ids, r.outcomes, r.reasons, r.attempts, r.doubts,
 			f.loop.store.dest, r.profiles.kinds, r.profiles.ids, r.profiles.traits, r.profiles.counters, r.profiles.unsure, r.sentAt, r.keep,
 			r.parkKinds, r.parkIDs, r.parkUntil,
+			r.profiles.seen, r.profiles.seenAt, r.profiles.seenID,
+			jobs,
 		).Scan(&ours)
 		if err != nil {
 			f.loop.cfg.Logger.WarnContext(ctx, "cannot record a request, trying again", "request", f.send.request, "error", err)
@@ -53,6 +57,7 @@ func (f *flight) record(ctx context.Context) error {
 	if ours == 0 {
 		return errDeclaredDead
 	}
+	f.loop.batcher.completed(jobs)
 	return nil
 }
 
@@ -71,6 +76,8 @@ func (f *flight) recording() recording {
 				since = &it.doubtSince
 			}
 			outcome, reason = "in_doubt", "an attempt ended without an answer that says whether it was accepted"
+		} else {
+			r.settled = append(r.settled, it)
 		}
 		r.ids, r.outcomes, r.reasons = append(r.ids, it.id), append(r.outcomes, outcome), append(r.reasons, reason)
 		r.attempts, r.doubts = append(r.attempts, int32(it.attempt)), append(r.doubts, since)

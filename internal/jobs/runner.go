@@ -32,7 +32,6 @@ const (
 const (
 	fetchCooldown = 20 * time.Millisecond
 	fetchPoll     = 100 * time.Millisecond
-	keepCompleted = time.Hour
 )
 
 // Runner is one worker. It starts nothing before Run, and may run once.
@@ -186,6 +185,7 @@ func (r *Runner) begin(ctx context.Context) (*loop, error) {
 		batcher:   newBatcher(r.cfg.Concurrency),
 		lane:      newLane(flights, time.Now),
 		throttled: newThrottled(),
+		turn:      make(chan struct{}, 1),
 	}
 	l.beat = &beat{store: s, log: r.cfg.Logger, meter: r.cfg.Meter, about: l.about, onDeath: l.takenOver}
 	err := retry.Do(ctx, newBackoff(), func(ctx context.Context) error {
@@ -209,14 +209,14 @@ func (r *Runner) begin(ctx context.Context) (*loop, error) {
 	return l, nil
 }
 
-// newClient is River as this worker needs it. Nothing is deleted but what completed:
-// a cancelled or discarded job is somebody's question.
+// newClient is River as this worker needs it. It deletes nothing: completed jobs go by our
+// own cleaner, and a cancelled or discarded one is somebody's question.
 func (r *Runner) newClient(l *loop) (*river.Client[pgx.Tx], error) {
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, &worker{batcher: l.batcher}); err != nil {
 		return nil, fmt.Errorf("register the job kind: %w", err)
 	}
-	client, err := river.NewClient(riverpgxv5.New(r.cfg.Pool), &river.Config{
+	client, err := river.NewClient(driver{riverpgxv5.New(r.cfg.Pool), l.batcher}, &river.Config{
 		ID:          r.worker,
 		Schema:      migrations.Schema,
 		PollOnly:    true,
@@ -229,7 +229,7 @@ func (r *Runner) newClient(l *loop) (*river.Client[pgx.Tx], error) {
 		Workers:                     workers,
 		JobTimeout:                  -1,
 		RetryPolicy:                 retryPolicy{},
-		CompletedJobRetentionPeriod: keepCompleted,
+		CompletedJobRetentionPeriod: -1, // walk_jobs.sql
 		CancelledJobRetentionPeriod: -1,
 		DiscardedJobRetentionPeriod: -1,
 		ReindexerSchedule:           river.NeverSchedule(),

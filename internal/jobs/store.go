@@ -25,11 +25,14 @@ var (
 	parkedSQL          = query("parked")
 	profilesInsertSQL  = query("profiles_insert")
 	profilesLockSQL    = query("profiles_lock")
-	profilesReadSQL    = query("profiles_read")
 	profilesPrepareSQL = query("profiles_prepare")
+	profilesSeenSQL    = query("profiles_seen")
 	requestOpenSQL     = query("request_open")
+	requestsHeldSQL    = query("requests_held")
 	outcomesSQL        = query("outcomes")
+	walksDueSQL        = query("walks_due")
 	recordSQL          = query("record")
+	violationsSQL      = query("violations")
 )
 
 // store is the loop's side of Postgres: who it is, and which project it speaks of.

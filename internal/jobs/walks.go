@@ -2,8 +2,12 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // walks are the slow rounds over large tables: bundles that nobody will deliver, and
@@ -19,18 +23,23 @@ type walkStep struct {
 	name  string
 	every time.Duration // pause after a step that found nothing to do
 	sql   string
+	page  int // rows of a step after which the next one follows at once, 0 for never
 	said  func(ctx context.Context, l *loop, n int)
 }
 
-// walkTick is how often a worker asks whether a step is due.
-const walkTick = 2 * time.Second
+const (
+	walkTick   = 2 * time.Second // how often a worker asks which steps are due
+	jobsPage   = 5000            // LIMIT of walk_jobs.sql
+	stepsATick = 8               // completed jobs must go as fast as they come: 20,000 a second
+)
 
 func newWalks(l *loop) *walks {
 	return &walks{loop: l, steps: []walkStep{
-		{"orphans", 5 * time.Second, query("walk_orphans"), sayRequeued},
-		{"jobs", 30 * time.Second, query("walk_jobs"), nil},
-		{"payloads", time.Minute, query("walk_payloads"), nil},
-		{"profiles", time.Minute, query("walk_profiles"), nil},
+		{name: "orphans", every: 5 * time.Second, sql: query("walk_orphans"), said: sayRequeued},
+		{name: "jobs", every: 30 * time.Second, sql: query("walk_jobs"), page: jobsPage},
+		{name: "payloads", every: time.Minute, sql: query("walk_payloads")},
+		{name: "profiles", every: time.Minute, sql: query("walk_profiles")},
+		{name: "violations", every: time.Minute, sql: query("walk_violations")},
 	}}
 }
 
@@ -46,12 +55,36 @@ func (w *walks) run(ctx context.Context) {
 		if err := w.freeStrays(ctx); err != nil && ctx.Err() == nil {
 			w.loop.cfg.Logger.WarnContext(ctx, "cannot look for jobs that were claimed without an answer", "error", err)
 		}
-		for _, step := range w.steps {
-			if err := w.take(ctx, step); err != nil && ctx.Err() == nil {
-				w.loop.cfg.Logger.WarnContext(ctx, "a maintenance step failed and will be tried again", "step", step.name, "error", err)
+		if err := w.takeDue(ctx); err != nil && ctx.Err() == nil {
+			w.loop.cfg.Logger.WarnContext(ctx, "a maintenance step failed and will be tried again", "error", err)
+		}
+	}
+}
+
+// takeDue takes the steps that are due. One that fails does not keep the others.
+func (w *walks) takeDue(ctx context.Context) error {
+	rows, err := w.loop.store.pool.Query(ctx, walksDueSQL)
+	if err != nil {
+		return fmt.Errorf("ask which steps are due: %w", err)
+	}
+	due, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("ask which steps are due: %w", err)
+	}
+	var failed []error
+	for _, step := range w.steps {
+		if !slices.Contains(due, step.name) {
+			continue
+		}
+		for range stepsATick {
+			n, err := w.take(ctx, step)
+			failed = append(failed, err)
+			if err != nil || step.page == 0 || n < step.page {
+				break
 			}
 		}
 	}
+	return errors.Join(failed...)
 }
 
 // freeStrays gives back the jobs that the database says this worker runs and that it does
@@ -71,18 +104,17 @@ func (w *walks) freeStrays(ctx context.Context) error {
 	return nil
 }
 
-// take takes one step if it is due and no other worker is at it.
-func (w *walks) take(ctx context.Context, step walkStep) error {
+// take takes one step if it is due and no other worker is at it, and counts its rows.
+func (w *walks) take(ctx context.Context, step walkStep) (n int, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, statementTimeout, errSlowStatement)
 	defer cancel()
-	var n int
 	if err := w.loop.store.pool.QueryRow(ctx, step.sql, step.every).Scan(&n); err != nil {
-		return fmt.Errorf("%s: %w", step.name, err)
+		return 0, fmt.Errorf("%s: %w", step.name, err)
 	}
 	if n > 0 && step.said != nil {
 		step.said(ctx, w.loop, n)
 	}
-	return nil
+	return n, nil
 }
 
 func sayRequeued(ctx context.Context, l *loop, n int) {

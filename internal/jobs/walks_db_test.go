@@ -20,7 +20,8 @@ func (h *house) step(t *testing.T, pool *pgxpool.Pool, name string) {
 	w := newWalks(l)
 	for _, step := range w.steps {
 		if step.name == name {
-			require.NoError(t, w.take(t.Context(), step))
+			_, err := w.take(t.Context(), step)
+			require.NoError(t, err)
 			return
 		}
 	}
@@ -143,4 +144,25 @@ func TestAJobWhoseClaimWasNeverAnsweredIsGivenBack(t *testing.T) {
 
 	require.Equal(t, "stray", ask[string](t, h, "SELECT string_agg(args ->> 'action_key', ' ') FROM waybill.river_job WHERE state = 'available' AND attempt = 0"))
 	require.Equal(t, 3, ask[int](t, h, "SELECT count(*) FROM waybill.river_job WHERE state = 'running'"))
+}
+
+// Completed jobs go page after page while there are more; what is not due is left alone.
+func TestCompletedJobsGoAsFastAsTheyCome(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, amplitudetest.Config{})
+	complete := func(n int) {
+		h.exec(t, `INSERT INTO waybill.river_job (kind, queue, args, state, finalized_at)
+			SELECT 'bundle', 'analytics', '{}', 'completed', now() - interval '2 hours' FROM generate_series(1, $1::int)`, n)
+	}
+	left := func() int { return ask[int](t, h, "SELECT count(*)::int FROM waybill.river_job") }
+	w := newWalks(&loop{cfg: Config{Logger: slog.Default(), Meter: NoMeter{}}, store: &store{pool: h.pool}})
+	h.exec(t, "UPDATE waybill.walk SET next_at = CASE name WHEN 'jobs' THEN '-infinity' ELSE 'infinity' END::timestamptz")
+
+	complete(2*jobsPage + 1)
+	require.NoError(t, w.takeDue(t.Context()))
+	require.Zero(t, left())
+
+	complete(1)
+	require.NoError(t, w.takeDue(t.Context()))
+	require.Equal(t, 1, left(), "after a page that was not full it is due in half a minute")
 }

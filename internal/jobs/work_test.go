@@ -2,7 +2,9 @@ package jobs
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 )
 
 func TestOurOwnErrorsAreRetriedSoonAndForEver(t *testing.T) {
@@ -140,4 +143,25 @@ func TestErrorsOfJobsAreLogged(t *testing.T) {
 	require.Nil(t, h.HandleError(t.Context(), row, errors.New("broken")))
 	require.Nil(t, h.HandlePanic(t.Context(), row, "a value that may hold personal data", "trace"))
 	require.Equal(t, []string{"broken", "panic: trace"}, logged)
+}
+
+func TestArgsReadAsTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		written := Args{
+			BundleIDs: rapid.SliceOfN(rapid.Int64Range(1, math.MaxInt64), 1, 5).Draw(t, "bundle_ids"),
+			ActionKey: rapid.String().Draw(t, "action_key"),
+			Event:     rapid.String().Draw(t, "event"),
+			UserID:    rapid.String().Draw(t, "user_id"),
+		}
+		text, err := json.Marshal(written)
+		require.NoError(t, err)
+		var read Args
+		require.NoError(t, json.Unmarshal(text, &read))
+		require.Equal(t, written, read)
+	})
+	for _, wrong := range []string{`{"bundle_ids":["1"]}`, `{"bundle_ids":"1"}`, `{"bundle_ids":[-1]}`, `{"bundle_ids":[0]}`, `{"bundle_ids":[null]}`} {
+		var read Args
+		require.ErrorContains(t, json.Unmarshal([]byte(wrong), &read), "bundle_ids", wrong)
+	}
 }

@@ -39,6 +39,8 @@ type Finding struct {
 type Doctor struct {
 	// Decision is what the environment amounts to.
 	Decision settings.Decision
+	// Plan names the tracking plan of the environment; empty: none.
+	Plan string
 	// Config is how a worker would connect. The doctor opens one connection of its own, to a
 	// read-only server too.
 	Config *pgxpool.Config
@@ -108,6 +110,7 @@ var (
 		{"in_doubt", (*examination).checkInDoubt},
 		{"workers", (*examination).checkWorkers},
 		{"lane", (*examination).checkLane},
+		{"plan", (*examination).checkPlan},
 	}
 )
 

@@ -42,10 +42,13 @@ func judgeDeadLetters(s Status) []Finding {
 	return findings
 }
 
+// otherReasons is the view's sum of all but the most frequent ones. No retry can name it.
+const otherReasons = "(other reasons)"
+
 // topReason is the most frequent reason of an outcome; the list is in that order.
 func topReason(s Status, outcome string) DeadLetter {
 	for _, d := range s.DeadLetters {
-		if d.Outcome == outcome {
+		if d.Outcome == outcome && d.Reason != otherReasons {
 			return d
 		}
 	}

@@ -3,6 +3,7 @@ package ops
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -60,7 +61,7 @@ func TestDoctorFindsNothingOnACleanDatabase(t *testing.T) {
 			require.Equal(t, []string{
 				"configuration", "database", "version", "writable", "pool", "clock", "horizon", "migrations",
 				"grants", "exposure", "schema", "indexes", "autovacuum", "bloat",
-				"queue", "dead_letters", "in_doubt", "workers", "lane", "endpoint",
+				"queue", "dead_letters", "in_doubt", "workers", "lane", "plan", "endpoint",
 			}, names(findings))
 		})
 	}
@@ -162,6 +163,11 @@ func TestDoctorFindsEachFaultAndKnowsTheFix(t *testing.T) {
 		}, "dead_letters", Warn, "4 bundles rejected", `worker retry --outcome rejected --reason 'it'\''s broken'`},
 		"rejected for a reason with a percent sign": {func(f *fixture, _ *Doctor) { f.given("rejected", "100% wrong", "a:1") },
 			"dead_letters", Warn, "1 bundle rejected", `--reason '100% wrong%'`},
+		"rejected for many reasons": {func(f *fixture, _ *Doctor) {
+			for i := range 25 {
+				f.given("rejected", fmt.Sprintf("reason %02d", i), fmt.Sprintf("k:%d", i))
+			}
+		}, "dead_letters", Warn, "25 bundles rejected", "worker retry --outcome rejected --reason 'reason"},
 		"rejected for no reason": {func(f *fixture, _ *Doctor) { f.given("rejected", "", "a:1") },
 			"dead_letters", Warn, "most often: (no reason)", "worker retry --outcome rejected"},
 		"uncertain": {func(f *fixture, _ *Doctor) { f.given("uncertain", "", "a:1") },

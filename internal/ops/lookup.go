@@ -36,6 +36,8 @@ type Bundle struct {
 	At         time.Time  `json:"at"` // of this answer, by the database's clock
 	// Replaced are the outcomes that somebody replaced, newest first.
 	Replaced []Replaced `json:"replaced"`
+	// Violations are what the tracking plan had against it.
+	Violations []Objection `json:"violations"`
 }
 
 // Replaced is an outcome that retry or resolve took back.
@@ -71,7 +73,13 @@ func Lookup(ctx context.Context, db DB, key string) (Bundle, error) {
 		if err != nil {
 			return err
 		}
-		b.Replaced, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Replaced])
+		if b.Replaced, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Replaced]); err != nil {
+			return err
+		}
+		if rows, err = tx.Query(ctx, query("violations_of"), b.ID); err != nil {
+			return err
+		}
+		b.Violations, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Objection])
 		return err
 	})
 	if err != nil {

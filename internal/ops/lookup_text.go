@@ -27,6 +27,9 @@ func (b Bundle) Text(w io.Writer) error {
 	if !b.HasPayload {
 		p.row("Payload", "gone; it cannot be sent again")
 	}
+	for i, o := range b.Violations {
+		p.wrapped([]string{"Off plan", ""}[min(i, 1)], o.String())
+	}
 	for _, r := range b.Replaced {
 		p.row("Before", "%s", fmt.Sprintf("%s at %s%s", r.Outcome, instant(r.At), labelled(": ", &r.Reason)))
 		p.row("", "%s by %s at %s", r.How, r.By, instant(r.ReplacedAt))

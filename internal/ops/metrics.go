@@ -18,6 +18,7 @@ const namespace = "waybill"
 var (
 	outcomes    = []string{"delivered", "rejected", "skipped", "uncertain"}
 	waitReasons = []string{"parked", "reserved", "newer_version"}
+	planModes   = []string{"observe", "quarantine", "enforce"}
 )
 
 // Meter counts what a worker's loop does. Every label value exists from the start, at
@@ -33,6 +34,7 @@ type Meter struct {
 	eventsElided   prometheus.Counter
 	stringsCut     prometheus.Counter
 	putBack        family
+	violations     family
 	jobsRescued    prometheus.Counter
 	bundlesRescued prometheus.Counter
 }
@@ -66,6 +68,8 @@ func NewMeter(registry *prometheus.Registry) *Meter {
 			"Strings cut to Amplitude's 1,024 characters."),
 		putBack: r.family("bundles_put_back_total", "reason", waitReasons,
 			"Bundles that went back to wait."),
+		violations: r.family("plan_violations_total", "mode", planModes,
+			"Ways in which settled bundles broke the tracking plan, by what followed."),
 		jobsRescued: r.counter("rescued_jobs_total",
 			"Jobs taken over from dead workers or found without an owner."),
 		bundlesRescued: r.counter("rescued_bundles_total",
@@ -98,6 +102,9 @@ func (m *Meter) Events(sent, elided, cut int) {
 
 // Waiting counts n bundles put back for a reason.
 func (m *Meter) Waiting(reason string, n int) { m.putBack.of(reason).Add(float64(n)) }
+
+// Violations counts the ways in which one settled bundle breaks the tracking plan.
+func (m *Meter) Violations(mode string, n int) { m.violations.of(mode).Add(float64(n)) }
 
 // Rescued counts what came back from a dead worker or was found by the sweep.
 func (m *Meter) Rescued(jobs, bundles int) {

@@ -24,6 +24,8 @@ func TestEveryCounterStartsAtZero(t *testing.T) {
 		`waybill_bundles_settled_total{outcome="skipped"} 0`, `waybill_bundles_settled_total{outcome="uncertain"} 0`,
 		`waybill_bundles_put_back_total{reason="parked"} 0`, `waybill_bundles_put_back_total{reason="reserved"} 0`,
 		`waybill_bundles_put_back_total{reason="newer_version"} 0`,
+		`waybill_plan_violations_total{mode="observe"} 0`, `waybill_plan_violations_total{mode="quarantine"} 0`,
+		`waybill_plan_violations_total{mode="enforce"} 0`,
 		"waybill_rescued_jobs_total 0", "waybill_rescued_bundles_total 0", "waybill_events_sent_total 0",
 		"waybill_delivery_lag_seconds_count 0", "go_goroutines ", "process_open_fds ",
 	} {
@@ -43,6 +45,8 @@ func TestMeterCounts(t *testing.T) {
 	m.Events(10, 20, 1)
 	m.Waiting("parked", 5)
 	m.Waiting("reason with user u-1 in it", 1)
+	m.Violations("enforce", 2)
+	m.Violations("shout", 1)
 	m.Rescued(3, 4)
 
 	_, body := get(t, base+"/metrics")
@@ -53,6 +57,7 @@ func TestMeterCounts(t *testing.T) {
 		"waybill_delivery_lag_seconds_sum 2", "waybill_delivery_lag_seconds_count 1",
 		"waybill_events_sent_total 10", "waybill_events_elided_total 20", "waybill_strings_cut_total 1",
 		`waybill_bundles_put_back_total{reason="parked"} 5`, `waybill_bundles_put_back_total{reason="unknown"} 1`,
+		`waybill_plan_violations_total{mode="enforce"} 2`, `waybill_plan_violations_total{mode="unknown"} 1`,
 		"waybill_rescued_jobs_total 3", "waybill_rescued_bundles_total 4",
 	} {
 		require.Contains(t, body, series+"\n")

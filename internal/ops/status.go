@@ -37,6 +37,7 @@ type Status struct {
 	DeadLetters []DeadLetter `json:"dead_letters"`
 	InDoubt     InDoubt      `json:"in_doubt"`
 	Parked      Parked       `json:"parked"`
+	Violations  []Violation  `json:"violations"` // of the tracking plan, in the last day
 	Workers     []Worker     `json:"workers"`
 }
 
@@ -160,6 +161,7 @@ func ReadStatus(ctx context.Context, db DB, most int) (Status, error) {
 		queueRows(&batch, &s.DeadLetters, "dead_letters", most)
 		queueRow(&batch, &s.InDoubt, "in_doubt", most)
 		queueRow(&batch, &s.Parked, "parked", most)
+		queueRows(&batch, &s.Violations, "violations", violationsSince.Seconds(), most)
 		queueRows(&batch, &s.Workers, "workers")
 		return tx.SendBatch(ctx, &batch).Close()
 	})

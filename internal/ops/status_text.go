@@ -29,6 +29,7 @@ func (s Status) text(p *page) {
 		p.row("Parked", "%s until %s at the latest", plural(s.Parked.Identities, s.Parked.Capped, "identity"), instant(*s.Parked.Until))
 	}
 	s.deadLettersText(p)
+	s.violationsText(p)
 	s.workersText(p)
 }
 
@@ -113,6 +114,7 @@ type about struct {
 	Mode       string `json:"mode"`
 	Lane       string `json:"lane"` // open, or why it is closed
 	LaneDetail string `json:"lane_detail"`
+	Plan       string `json:"plan"` // its name and version; empty: none
 }
 
 func (w Worker) about() about {
@@ -125,7 +127,7 @@ func (w Worker) about() about {
 
 func (a about) text() string {
 	var parts []string
-	for _, part := range []string{a.Version, a.Mode, labelled("lane ", &a.Lane)} {
+	for _, part := range []string{a.Version, a.Mode, labelled("lane ", &a.Lane), labelled("plan ", &a.Plan)} {
 		if part != "" {
 			parts = append(parts, part)
 		}

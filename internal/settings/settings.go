@@ -50,8 +50,9 @@ type Settings struct {
 	Debug bool `envconfig:"ANALYTICS_DEBUG" default:"false" desc:"true: same as mode debug"`
 	// InstanceLevel uses the root group's id as the user id; a bundle without groups keeps its own.
 	InstanceLevel bool `envconfig:"ANALYTICS_INSTANCE_LEVEL" default:"false" desc:"use the root group as the user"`
-	// Plan is the path of the compiled tracking plan that bundles are checked against; empty accepts every event name.
-	Plan string `envconfig:"ANALYTICS_PLAN" desc:"compiled tracking plan; not checked yet, so it must stay unset"`
+	// Plan is the path of the compiled tracking plan (plan gen writes it as generated/plan.json) that a worker checks
+	// bundles against; empty accepts every event name. The worker reads it once, at its start.
+	Plan string `envconfig:"ANALYTICS_PLAN" desc:"compiled tracking plan (plan.json) that bundles are checked against; read at start"`
 	// HashKey is the HMAC key of hashed identifiers.
 	HashKey Secret `envconfig:"ANALYTICS_HASH_KEY" desc:"HMAC key for hashed identifiers"`
 	// Concurrency is how many jobs one worker holds at once, 1 to 50,000; 0 leaves it to the worker.

@@ -21,10 +21,13 @@ outcomes AS (
 ),
 -- Locked in the order in which flights lock them.
 locked AS (
-    SELECT p.kind, p.id, n.traits, n.counters, n.unsure, n.sent_at, n.keep
+    SELECT p.kind, p.id, n.traits, n.counters, n.unsure, n.sent_at, n.keep, n.seen, n.seen_at, n.seen_id
     FROM waybill.profile AS p
-    JOIN unnest($9::text[], $10::text[], $11::jsonb[], $12::jsonb[], $13::text[], $14::timestamptz[], $15::boolean[])
-        AS n (kind, id, traits, counters, unsure, sent_at, keep) ON n.kind = p.kind AND n.id = p.id
+    JOIN unnest(
+        $9::text[], $10::text[], $11::jsonb[], $12::jsonb[], $13::text[], $14::timestamptz[], $15::boolean[],
+        $19::text[], $20::bigint[], $21::bigint[]
+    ) AS n (kind, id, traits, counters, unsure, sent_at, keep, seen, seen_at, seen_id)
+        ON n.kind = p.kind AND n.id = p.id
     CROSS JOIN mine
     WHERE p.dest = $8 AND p.request_id = $1
     ORDER BY p.kind, p.id
@@ -35,6 +38,9 @@ profiles AS (
     SET traits = l.traits,
         counters = l.counters,
         unsure = string_to_array(l.unsure, E'\x1f'),
+        seen = l.seen,
+        seen_at = l.seen_at,
+        seen_id = l.seen_id,
         sent_at = coalesce(l.sent_at, p.sent_at),
         request_id = CASE WHEN l.keep THEN p.request_id END
     FROM locked AS l
@@ -48,5 +54,13 @@ parked AS (
     ORDER BY n.kind, n.id
     ON CONFLICT (dest, kind, id) DO UPDATE
     SET parked_until = greatest(p.parked_until, EXCLUDED.parked_until)
+),
+-- Jobs of which every bundle has an outcome now. River would do the same a moment later, in
+-- a statement that costs as much as all of this.
+completed AS (
+    UPDATE waybill.river_job AS j
+    SET state = 'completed', finalized_at = clock_timestamp()
+    FROM mine
+    WHERE j.id = ANY ($22::bigint[]) AND j.state = 'running'
 )
 SELECT count(*) FROM mine;

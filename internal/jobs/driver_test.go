@@ -1,0 +1,90 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/rivertype"
+	"github.com/stretchr/testify/require"
+
+	"waybill/internal/amplitude/amplitudetest"
+)
+
+// asked is an executor of River's that keeps what it is asked to write.
+type asked struct {
+	riverdriver.Executor
+	params []*riverdriver.JobSetStateIfRunningManyParams
+	err    error
+}
+
+func (a *asked) JobSetStateIfRunningMany(_ context.Context, params *riverdriver.JobSetStateIfRunningManyParams) ([]*rivertype.JobRow, error) {
+	a.params = append(a.params, params)
+	return nil, a.err
+}
+
+func TestRiverNeedNotCompleteWhatIsRecorded(t *testing.T) {
+	t.Parallel()
+	river, b := &asked{}, newBatcher(10)
+	b.completed([]int64{1, 3, 4})
+	now, later := time.Now(), time.Now().Add(time.Hour)
+	attempt := 2
+	all := &riverdriver.JobSetStateIfRunningManyParams{
+		ID:              []int64{1, 2, 3, 4},
+		Attempt:         []*int{nil, nil, &attempt, nil},
+		ErrData:         [][]byte{nil, []byte("e"), nil, nil},
+		FinalizedAt:     []*time.Time{&now, nil, nil, &now},
+		MetadataDoMerge: []bool{false, true, false, false},
+		MetadataUpdates: [][]byte{nil, []byte("{}"), nil, nil},
+		ScheduledAt:     []*time.Time{nil, nil, &later, nil},
+		State:           []rivertype.JobState{"completed", "completed", "scheduled", "completed"},
+		Now:             &now, Schema: "waybill",
+	}
+	_, err := executor{river, b}.JobSetStateIfRunningMany(t.Context(), all)
+	require.NoError(t, err)
+	require.Equal(t, []*riverdriver.JobSetStateIfRunningManyParams{{
+		ID: []int64{2, 3}, Attempt: []*int{nil, &attempt}, ErrData: [][]byte{[]byte("e"), nil}, FinalizedAt: []*time.Time{nil, nil},
+		MetadataDoMerge: []bool{true, false}, MetadataUpdates: [][]byte{[]byte("{}"), nil}, ScheduledAt: []*time.Time{nil, &later},
+		State: []rivertype.JobState{"completed", "scheduled"}, Now: &now, Schema: "waybill",
+	}}, river.params, "a job that goes on is River's, whatever was noted of it")
+
+	river.err = errors.New("away")
+	_, err = executor{river, b}.JobSetStateIfRunningMany(t.Context(), all)
+	require.ErrorIs(t, err, river.err)
+	require.Equal(t, []int64{1, 2, 3, 4}, river.params[1].ID, "asked for again, they are written again, which changes nothing")
+}
+
+// A field that River adds would not be passed on.
+func TestEveryFieldIsPassedOnToRiver(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[riverdriver.JobSetStateIfRunningManyParams]()) {
+		names = append(names, field.Name)
+	}
+	require.Equal(t, []string{"ID", "Attempt", "ErrData", "FinalizedAt", "MetadataDoMerge", "MetadataUpdates", "Now", "ScheduledAt", "Schema", "State"}, names)
+}
+
+func TestAJobIsCompletedByTheRecordOfItsBundles(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, amplitudetest.Config{})
+	ids := h.enqueue(t, `{"key": "k", "user_id": "u1", "track": {"event": "E"}}`)
+	h.exec(t, "UPDATE waybill.river_job SET state = 'running', attempt = 1")
+	h.exec(t, "INSERT INTO waybill.worker (id) VALUES ('w')")
+	l := &loop{
+		cfg: Config{Mode: Deliver, Meter: NoMeter{}}, store: &store{pool: h.pool, worker: "w", dest: "test", install: "x"},
+		batcher: newBatcher(1), throttled: newThrottled(), turn: make(chan struct{}, 1),
+	}
+	job := l.batcher.admit(ask[int64](t, h, "SELECT id FROM waybill.river_job"), 1, ids)
+	out, err := l.prepare(t.Context(), l.batcher.take(1), 0, requestLimits{events: 100, bytes: 1 << 20})
+	require.NoError(t, err)
+	f := l.newFlight(out.send, 0)
+	f.accept(f.plan(f.split.next()))
+
+	require.NoError(t, f.record(t.Context()))
+
+	require.Equal(t, "completed", ask[string](t, h, "SELECT state FROM waybill.river_job WHERE finalized_at IS NOT NULL"))
+	require.True(t, l.batcher.isCompleted(job.id))
+}

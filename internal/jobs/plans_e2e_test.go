@@ -1,0 +1,390 @@
+package jobs_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"waybill/internal/amplitude"
+	"waybill/internal/amplitude/amplitudetest"
+	"waybill/internal/devpg/pgtest"
+	"waybill/internal/jobs"
+	"waybill/internal/ops"
+)
+
+// bound is what one execution of a statement may cost, however large the tables are.
+type bound struct {
+	rows    int    // that any one step of the plan takes from a large table
+	buffers int    // pages read, in all
+	index   string // that has to be used, "" for any
+}
+
+// bounds of what a worker asks, by file and by River's name: all of these have to be
+// seen. A flight is at most 1,000 bundles, a page of a walk 5,000.
+var bounds = map[string]bound{
+	"load.sql":                 {rows: 1000, buffers: 12_000, index: "bundle_pkey"},
+	"parked.sql":               {rows: 10, buffers: 50, index: "profile_parked"},
+	"profiles_lock.sql":        {rows: 3000, buffers: 20_000, index: "profile_pkey"},
+	"request_open.sql":         {rows: 0, buffers: 200},
+	"record.sql":               {rows: 3000, buffers: 100_000},
+	"walk_orphans.sql":         {rows: 5000, buffers: 90_000, index: "bundle_pkey"},
+	"walk_jobs.sql":            {rows: 5000, buffers: 80_000, index: "river_job_state_and_finalized_at_index"},
+	"walk_payloads.sql":        {rows: 2000, buffers: 90_000, index: "bundle_pkey"},
+	"walk_profiles.sql":        {rows: 2000, buffers: 20_000, index: "profile_pkey"},
+	"strays.sql":               {rows: 5000, buffers: 6000, index: "river_job_prioritized_fetching_index"},
+	"rescue.sql":               {rows: 5000, buffers: 30_000, index: "river_job_prioritized_fetching_index"},
+	"JobGetAvailable":          {rows: 5000, buffers: 120_000, index: "river_job_prioritized_fetching_index"},
+	"JobSetStateIfRunningMany": {rows: 5000, buffers: 150_000, index: "river_job_pkey"},
+}
+
+var (
+	// ofFlights holds for our other files.
+	ofFlights = bound{rows: 3000, buffers: 60_000}
+	// ofOperators holds for everything else: they count to 100,000.
+	ofOperators = bound{rows: 2 * ops.Most, buffers: 1_000_000}
+)
+
+func boundOf(statement string) bound {
+	if b, ok := bounds[statement]; ok {
+		return b
+	}
+	if strings.HasSuffix(statement, ".sql") {
+		return ofFlights
+	}
+	return ofOperators
+}
+
+// TestPlansAtAMillionRows runs a worker and an operator's questions on tables of a million
+// rows each, and reads the plan of every statement as it was executed there: no large
+// table is ever read from end to end, and what a statement touches is bounded. Three
+// times: before anybody has run ANALYZE, where only the first is asked, because autovacuum
+// follows within a minute; after it; and with plans that do not know the parameters,
+// which is what a prepared statement may come to.
+func TestPlansAtAMillionRows(t *testing.T) { //nolint:tparallel // the three run in turn
+	t.Parallel()
+	db := pgtest.New(t)
+	fill(t, db)
+	fake := amplitudetest.Start(t, amplitudetest.Config{})
+	for _, how := range []struct {
+		name, planCache string
+		analyze         bool
+	}{
+		{"before ANALYZE", "auto", false},
+		{"after ANALYZE", "auto", true},
+		{"generic plans", "force_generic_plan", false},
+	} {
+		// In turn: each changes what the next one finds.
+		t.Run(how.name, func(t *testing.T) {
+			seen := &plans{byStatement: map[string][]plan{}}
+			pool := db.Pool(t, func(cfg *pgxpool.Config) { seen.listen(cfg, how.planCache) })
+			if how.analyze {
+				_, err := pool.Exec(t.Context(), "ANALYZE")
+				require.NoError(t, err)
+			}
+			work(t, pool, fake.URL, seen)
+			seen.judge(t, how.name != "before ANALYZE")
+		})
+	}
+}
+
+// fill makes the rows, all tables at once.
+func fill(t *testing.T, db *pgtest.DB) {
+	t.Helper()
+	pool := db.Pool(t)
+	run := func(ctx context.Context, name string) error {
+		text, err := os.ReadFile(filepath.Join("testdata", "million", name+".sql"))
+		if err != nil {
+			return err
+		}
+		_, err = pool.Exec(ctx, string(text))
+		return err
+	}
+	require.NoError(t, run(t.Context(), "tables"))
+	group, ctx := errgroup.WithContext(t.Context())
+	for _, table := range []string{"bundle", "delivery", "river_job", "profile"} {
+		group.Go(func() error { return run(ctx, table) })
+	}
+	require.NoError(t, group.Wait())
+}
+
+// work does once what a day has in it: new bundles, a worker that fetches, delivers,
+// sweeps and cleans, another one that died, and an operator who looks.
+func work(t *testing.T, pool *pgxpool.Pool, endpoint string, seen *plans) {
+	t.Helper()
+	ctx := t.Context()
+	exec := func(sql string, args ...any) {
+		_, err := pool.Exec(ctx, sql, args...)
+		require.NoError(t, err)
+	}
+	// The round over old payloads is about to come to those that are not old.
+	exec("UPDATE waybill.walk SET next_at = '-infinity', position = CASE name WHEN 'payloads' THEN 449000 ELSE position END")
+	for i := range 6 { // from the sixth time on a plan may be one for any parameters
+		exec("SELECT waybill.enqueue($1::text::jsonb)", fmt.Sprintf(`{"key": %q, "user_id": "u7", "track": {"event": "Bought"}}`, fmt.Sprint(t.Name(), i)))
+	}
+	dead, err := os.ReadFile("sql/rescue.sql")
+	require.NoError(t, err)
+	exec("INSERT INTO waybill.worker (id) VALUES ('dead')")
+	exec(`UPDATE waybill.river_job SET state = 'running', attempted_by = '{dead}', attempted_at = now()
+		WHERE id IN (SELECT id FROM waybill.river_job WHERE state = 'available' AND queue = 'analytics' AND priority = 1
+			ORDER BY scheduled_at LIMIT 1000)`)
+	exec(string(dead), "dead", 0)
+
+	sender, err := amplitude.New(amplitude.Config{APIKey: "key", Endpoint: endpoint, API: amplitude.Batch, Timeout: 5 * time.Second})
+	require.NoError(t, err)
+	const wanted = 8000
+	meter := &countdown{left: wanted, done: make(chan struct{})}
+	runner, err := jobs.New(jobs.Config{
+		Pool: pool, Sender: sender, Mode: jobs.Deliver, Destination: "test", Concurrency: 2000,
+		Logger: slog.New(slog.DiscardHandler), Meter: meter,
+	})
+	require.NoError(t, err)
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- runner.Run(running) }()
+	deadline := time.After(time.Minute)
+	for _, awaited := range []<-chan struct{}{meter.done, seen.all("walk_orphans.sql", "walk_jobs.sql", "walk_payloads.sql", "walk_profiles.sql", "strays.sql")} {
+		select {
+		case <-awaited:
+		case <-deadline:
+			t.Fatalf("the worker has not done its work in a minute; seen: %v", seen.names())
+		}
+	}
+	stop()
+	require.NoError(t, <-ended)
+
+	_, err = ops.ReadStatus(ctx, pool, ops.Most)
+	require.NoError(t, err)
+	_, err = ops.Lookup(ctx, pool, "k777777")
+	require.NoError(t, err)
+}
+
+// countdown is a Meter that waits for outcomes.
+type countdown struct {
+	jobs.NoMeter
+	mu   sync.Mutex
+	left int
+	done chan struct{}
+}
+
+func (c *countdown) Outcome(string, time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left--; c.left == 0 {
+		close(c.done)
+	}
+}
+
+// plan is one node of a plan as Postgres executed it.
+type plan struct {
+	Node    string  `json:"Node Type"`
+	Table   string  `json:"Relation Name"`
+	Index   string  `json:"Index Name"`
+	Rows    float64 `json:"Actual Rows"`
+	Loops   float64 `json:"Actual Loops"`
+	Removed float64 `json:"Rows Removed by Filter"`
+	Hit     int     `json:"Shared Hit Blocks"`
+	Read    int     `json:"Shared Read Blocks"`
+	Part    string  `json:"Subplan Name"`
+	Plans   []plan  `json:"Plans"`
+}
+
+// walk visits the node and all below it.
+func (p plan) walk(visit func(plan)) {
+	visit(p)
+	for _, below := range p.Plans {
+		below.walk(visit)
+	}
+}
+
+// buffers are the pages that the statement touched. What a WITH clause writes is not in
+// the sum at the top, and what it reads may be counted twice.
+func (p plan) buffers() int {
+	sum := p.Hit + p.Read
+	for _, below := range p.Plans {
+		if strings.HasPrefix(below.Part, "CTE ") {
+			sum += below.Hit + below.Read
+		}
+	}
+	return sum
+}
+
+var large = []string{"bundle", "delivery", "river_job", "profile"}
+
+const readsAll = "reads all of "
+
+// complaints are what is wrong with a plan.
+func (p plan) complaints(limit bound) (all []string) {
+	var indexes []string
+	p.walk(func(n plan) {
+		if n.Index != "" {
+			indexes = append(indexes, n.Index)
+		}
+		if n.Node == "Seq Scan" && slices.Contains(large, n.Table) {
+			all = append(all, readsAll+n.Table)
+		}
+		if rows := (n.Rows + n.Removed) * n.Loops; slices.Contains(large, n.Table) && rows > float64(limit.rows) {
+			all = append(all, fmt.Sprintf("%s takes %.0f rows of %s by %q, at most %d", n.Node, rows, n.Table, n.Index, limit.rows))
+		}
+	})
+	if n := p.buffers(); n > limit.buffers {
+		all = append(all, fmt.Sprintf("%d buffers, at most %d", n, limit.buffers))
+	}
+	if limit.index != "" && !slices.Contains(indexes, limit.index) {
+		all = append(all, fmt.Sprintf("uses %v and not %s", indexes, limit.index))
+	}
+	return all
+}
+
+// plans are collected from what auto_explain tells each connection.
+type plans struct {
+	mu          sync.Mutex
+	byStatement map[string][]plan
+	waiting     []string
+	complete    chan struct{}
+}
+
+// listen makes every connection of a pool explain what it executes, statements inside of
+// functions included (https://www.postgresql.org/docs/current/auto-explain.html).
+func (s *plans) listen(cfg *pgxpool.Config, planCache string) {
+	cfg.MaxConns = 12
+	cfg.ConnConfig.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) { s.note(notice.Message) }
+	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `LOAD 'auto_explain';
+			SET auto_explain.log_min_duration = 0;
+			SET auto_explain.log_analyze = on;
+			SET auto_explain.log_buffers = on;
+			SET auto_explain.log_timing = off;
+			SET auto_explain.log_nested_statements = on;
+			SET auto_explain.log_format = json;
+			SET auto_explain.log_level = notice;
+			SET plan_cache_mode = `+planCache)
+		if err != nil {
+			return fmt.Errorf("read plans, for which the role of TEST_DATABASE_URL has to be a superuser: %w", err)
+		}
+		return nil
+	}
+}
+
+func (s *plans) note(message string) {
+	_, text, found := strings.Cut(message, "plan:\n")
+	if !found {
+		return
+	}
+	var explained struct {
+		Text string `json:"Query Text"`
+		Plan plan   `json:"Plan"`
+	}
+	if err := json.Unmarshal([]byte(text), &explained); err != nil {
+		panic(fmt.Sprintf("cannot read a plan: %v\n%s", err, text))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := nameOf(explained.Text)
+	s.byStatement[name] = append(s.byStatement[name], explained.Plan)
+	s.check()
+}
+
+// all is closed when each of the statements was seen.
+func (s *plans) all(names ...string) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting, s.complete = names, make(chan struct{})
+	complete := s.complete
+	s.check()
+	return complete
+}
+
+func (s *plans) check() {
+	if s.complete == nil {
+		return
+	}
+	for _, name := range s.waiting {
+		if len(s.byStatement[name]) == 0 {
+			return
+		}
+	}
+	close(s.complete)
+	s.complete = nil
+}
+
+func (s *plans) names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.byStatement))
+}
+
+// judge holds every plan against its bound and asks that all bounds were tried.
+func (s *plans) judge(t *testing.T, informed bool) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name := range bounds {
+		require.NotEmptyf(t, s.byStatement[name], "%s was never executed", name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.byStatement)) {
+		executed, limit := s.byStatement[name], boundOf(name)
+		complaints, worst := map[string]int{}, 0
+		for _, p := range executed {
+			worst = max(worst, p.buffers())
+			for _, complaint := range p.complaints(limit) {
+				complaints[complaint]++
+			}
+		}
+		t.Logf("%s: %d times, at most %d buffers", name, len(executed), worst)
+		for complaint, n := range complaints {
+			if !informed && !strings.HasPrefix(complaint, readsAll) {
+				continue
+			}
+			t.Errorf("%s: %s (%d of %d times)", name, complaint, n, len(executed))
+		}
+	}
+}
+
+// files are our statements by their text.
+var files = sync.OnceValue(func() map[string]string {
+	paths, err := filepath.Glob("sql/*.sql")
+	if err != nil {
+		panic(err)
+	}
+	byText := map[string]string{}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			panic(err)
+		}
+		byText[strings.TrimSpace(string(text))] = filepath.Base(path)
+	}
+	return byText
+})
+
+var rivers = regexp.MustCompile(`^-- name: (\w+)`)
+
+// nameOf is our file, River's name for a statement, or its beginning.
+func nameOf(text string) string {
+	text = strings.TrimSpace(text)
+	if name, ours := files()[text]; ours {
+		return name
+	}
+	if m := rivers.FindStringSubmatch(text); m != nil {
+		return m[1]
+	}
+	words := strings.Join(strings.Fields(text), " ")
+	return words[:min(len(words), 60)]
+}

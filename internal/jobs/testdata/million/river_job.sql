@@ -1,0 +1,15 @@
+-- One a bundle. A few of the completed ones are due to be removed; the others are not yet.
+INSERT INTO waybill.river_job
+    (id, kind, queue, priority, max_attempts, args, state, attempt, attempted_by, attempted_at, finalized_at, created_at, scheduled_at)
+SELECT
+    i, 'bundle', 'analytics', 1, 32767, jsonb_build_object('bundle_ids', jsonb_build_array(i)),
+    CASE WHEN i <= 900000 THEN 'completed' ELSE 'available' END::waybill.river_job_state,
+    CASE WHEN i <= 900000 THEN 1 ELSE 0 END,
+    CASE WHEN i <= 900000 THEN ARRAY['before'] END,
+    CASE WHEN i <= 900000 THEN k.at END,
+    CASE WHEN i <= 900000 THEN k.at END,
+    k.at, k.at
+FROM generate_series(1, 1000000) AS i
+CROSS JOIN LATERAL (
+    SELECT now() - interval '1 second' * (CASE WHEN i <= 3000 THEN 9000 - i / 1000 ELSE 2000 - i / 1000 END) AS at
+) AS k;
