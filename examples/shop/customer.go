@@ -4,35 +4,43 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"example.com/shop/events"
 	"waybill"
 )
 
 // customer is what the shop tells Amplitude about the one who acts.
 type customer struct {
-	id        string
-	accountID string
-	plan      string
+	id      string
+	account events.AccountScope
+	tier    events.PlanTier
+}
+
+// newCustomer reads what the tables hold as text.
+func newCustomer(id, accountID, plan string) (customer, error) {
+	tier, err := events.ParsePlanTier(plan)
+	return customer{id: id, account: events.InAccount(events.AccountID(accountID)), tier: tier}, err
 }
 
 // actor names the traits every time: those that have not changed stay at home.
 func (c customer) actor() waybill.Actor {
-	return waybill.User(c.id).In(waybill.Account(c.accountID)).With(waybill.Set("plan", c.plan))
+	return waybill.User(c.id).With(events.SetUserPlanTier(c.tier))
 }
 
 // lockCustomer reads a customer and keeps the row from changing until tx ends.
 // Without FOR SHARE a change of plan could commit between the reading and the
 // event, and the event would report the older plan as the newer one.
 func lockCustomer(ctx context.Context, tx pgx.Tx, id string) (customer, error) {
-	c := customer{id: id}
+	var accountID, plan string
 	err := tx.QueryRow(ctx, `SELECT account_id, plan FROM customers WHERE id = $1 FOR SHARE`, id).
-		Scan(&c.accountID, &c.plan)
+		Scan(&accountID, &plan)
 	if err != nil {
 		return customer{}, fmt.Errorf("customer %s: %w", id, err)
 	}
-	return c, nil
+	return newCustomer(id, accountID, plan)
 }
 
 // SignUp adds an account with its customers, and returns how many of them are new. The
@@ -46,21 +54,13 @@ func (s *Shop) SignUp(ctx context.Context, accountID, name string, customerIDs [
 			return err
 		}
 		for _, id := range customerIDs {
-			_, err := tx.Exec(ctx, `
-				INSERT INTO customers (id, account_id) VALUES ($1, $2)
-				ON CONFLICT (id) DO NOTHING`, id, accountID)
+			isNew, err := s.signUp(ctx, tx, id, accountID, name)
 			if err != nil {
 				return err
 			}
-			receipt, err := s.events.Track(ctx, tx,
-				waybill.User(id).
-					In(waybill.Account(accountID, waybill.Set("name", name))).
-					With(waybill.Set("plan", "free"), waybill.SetOnce("first_account", accountID)),
-				CustomerSignedUp{CustomerID: id})
-			if err != nil {
-				return err
+			if isNew {
+				added++
 			}
-			added += receipt.Queued()
 		}
 		return nil
 	})
@@ -68,6 +68,25 @@ func (s *Shop) SignUp(ctx context.Context, accountID, name string, customerIDs [
 		return 0, fmt.Errorf("sign up account %s: %w", accountID, err)
 	}
 	return added, nil
+}
+
+// signUp adds one customer. What belongs to a sign-up is in events/recipes.go.
+func (s *Shop) signUp(ctx context.Context, tx pgx.Tx, id, accountID, name string) (isNew bool, err error) {
+	_, err = tx.Exec(ctx, `
+		INSERT INTO customers (id, account_id) VALUES ($1, $2)
+		ON CONFLICT (id) DO NOTHING`, id, accountID)
+	if err != nil {
+		return false, err
+	}
+	var at time.Time
+	if err := tx.QueryRow(ctx, `SELECT signed_up_at FROM customers WHERE id = $1`, id).Scan(&at); err != nil {
+		return false, err
+	}
+	account := events.InAccount(events.AccountID(accountID), events.SetAccountName(name))
+	actor, happened := events.Signup(events.UserID(id), at, events.Attribution{})
+	receipt, err := s.events.Track(ctx, tx,
+		actor.In(account.Groups()...).With(events.SetUserPlanTier(events.PlanTierFree)), happened...)
+	return receipt.Queued() == 1, err
 }
 
 // RenameAccount changes a trait of the account and no one's event: there is nothing
@@ -82,8 +101,9 @@ func (s *Shop) RenameAccount(ctx context.Context, accountID, name string) error 
 		if err != nil {
 			return err
 		}
-		_, err = s.events.Identify(ctx, tx, numbered("account:"+accountID+":renamed", renamed),
-			waybill.System("account-admin").In(waybill.Account(accountID, waybill.Set("name", name))))
+		account := events.InAccount(events.AccountID(accountID), events.SetAccountName(name))
+		_, err = s.events.Identify(ctx, tx, "account:"+accountID+":renamed:"+strconv.Itoa(renamed),
+			waybill.System("account-admin").In(account.Groups()...))
 		return err
 	})
 	if err != nil {
@@ -102,16 +122,20 @@ func (s *Shop) ChangePlan(ctx context.Context, customerID, plan string) error {
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
 
-	c := customer{id: customerID, plan: plan}
+	var accountID string
 	var change int
 	err = tx.QueryRowContext(ctx, `
 		UPDATE customers SET plan = $2, plan_changes = plan_changes + 1
 		WHERE id = $1
-		RETURNING account_id, plan_changes`, customerID, plan).Scan(&c.accountID, &change)
+		RETURNING account_id, plan_changes`, customerID, plan).Scan(&accountID, &change)
 	if err != nil {
 		return failed(err)
 	}
-	event := PlanChanged{CustomerID: customerID, Change: change, Plan: plan}
+	c, err := newCustomer(customerID, accountID, plan)
+	if err != nil {
+		return failed(err)
+	}
+	event := events.PlanChanged(c.account, events.CustomerID(customerID), change, c.tier)
 	if _, err := s.sqlEvents.Track(ctx, tx, c.actor(), event); err != nil {
 		return failed(err)
 	}
@@ -120,6 +144,3 @@ func (s *Shop) ChangePlan(ctx context.Context, customerID, plan string) error {
 	}
 	return nil
 }
-
-// numbered is the action key of something that may happen again.
-func numbered(action string, n int) string { return action + ":" + strconv.Itoa(n) }

@@ -2,13 +2,17 @@
 // application of `make demo`.
 //
 //	order.go      start here: an order and its event, in one transaction
-//	events.go     the events, as types
+//	plan/         the tracking plan: every event, trait and group there is
+//	events/       the same as Go, generated; and recipes, which compose them
 //	customer.go   traits, groups, and the same with database/sql
 //	sql/          the shop's tables, and a trigger that enqueues without Go
 //	traffic.go    plays the customers, some of whom change their mind
+//	crm/          more of a product's life, as packages that are handed a transaction:
+//	billing/      contacts and calls, money,
+//	llmcost/      and what calls of language models cost
 //
-// It uses nothing of Waybill but the package waybill, holds no API key, and its
-// database login may enqueue and do nothing else there.
+// It uses nothing of Waybill but the package waybill (its tests also waybilltest), holds
+// no API key, and its database login may enqueue and do nothing else there.
 //
 //	DATABASE_URL=postgres://shop:…@127.0.0.1:5432/shop go run . --orders 1000
 package main
@@ -51,6 +55,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	workers := flags.Int("workers", 8, "customers who shop at the same time")
 	seed := flags.Uint64("seed", 1, "the same seed asks for the same things; another one for new ones")
 	asJSON := flags.Bool("json", false, "print the summary as JSON")
+	testEvent := flags.String("test-event", "", "track one test_event of this `id`, and nothing else")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return err
 	} else if err != nil {
@@ -66,6 +71,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return err
 	}
 	defer shop.Close() //nolint:errcheck // everything that matters has been committed
+	if *testEvent != "" {
+		return shop.TryOut(ctx, *testEvent, stdout)
+	}
 	summary, err := (&Traffic{Shop: shop, Orders: *orders, Workers: *workers, Seed: *seed}).Run(ctx)
 	if err != nil {
 		return err

@@ -6,14 +6,23 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"example.com/shop/events"
 	"waybill"
 )
+
+// currency is what everything in the shop costs.
+const currency = "EUR"
 
 // Order is what a customer asks for.
 type Order struct {
 	ID         string
 	CustomerID string
 	TotalCents int
+}
+
+// completed is what Amplitude is told of it.
+func (o Order) completed(in events.AccountScope) events.OrderCompletedEvent {
+	return events.OrderCompleted(in, events.OrderID(o.ID), float64(o.TotalCents)/100, currency)
 }
 
 // Approver has the last word before an order commits: fraud rules, a credit limit.
@@ -41,8 +50,7 @@ func (s *Shop) PlaceOrder(ctx context.Context, o Order, approve Approver) (isNew
 		// No `if isNew`: the action key makes the event of a repeated request a
 		// duplicate, whoever sends it and whenever.
 		_, err = s.events.Track(ctx, tx,
-			c.actor().With(waybill.Increment("orders_total", 1)),
-			OrderCompleted{OrderID: o.ID, TotalCents: o.TotalCents})
+			c.actor().With(events.AddUserOrdersTotal(1)), o.completed(c.account))
 		if err != nil {
 			return err
 		}
@@ -66,16 +74,24 @@ func (s *Shop) ReviewOrder(ctx context.Context, orderID string, stars int) (isNe
 	return inserted.RowsAffected() == 1, nil
 }
 
+// View is one look at a product. It has an id, because the same product may be looked
+// at again.
+type View struct {
+	ID        string
+	ProductID string
+}
+
 // ViewProduct remembers what somebody who is not logged in looked at. The event must
 // never matter to the page, so it is best effort: there is no error to handle, and
 // whatever goes wrong inside leaves the transaction usable.
-func (s *Shop) ViewProduct(ctx context.Context, deviceID string, view ProductViewed) (recorded bool, err error) {
+func (s *Shop) ViewProduct(ctx context.Context, deviceID string, view View) (recorded bool, err error) {
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		receipt, _ := s.events.BestEffort().Track(ctx, tx, waybill.Device(deviceID), view)
+		receipt, _ := s.events.BestEffort().Track(ctx, tx, waybill.Device(deviceID),
+			events.ProductViewed(events.ViewID(view.ID), events.ProductID(view.ProductID)))
 		recorded = receipt.Queued() == 1
 		_, err := tx.Exec(ctx, `
 			INSERT INTO views (id, device_id, product_id) VALUES ($1, $2, $3)
-			ON CONFLICT (id) DO NOTHING`, view.View, deviceID, view.ProductID)
+			ON CONFLICT (id) DO NOTHING`, view.ID, deviceID, view.ProductID)
 		return err
 	})
 	if err != nil {

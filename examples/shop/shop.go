@@ -6,11 +6,13 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"example.com/shop/events"
 	"waybill"
 )
 
@@ -63,6 +65,25 @@ func (s *Shop) Close() error {
 	err := s.db.Close()
 	s.pool.Close()
 	return err
+}
+
+// TryOut tracks an event by which somebody can follow the whole way to Amplitude. The
+// same id again is the same event.
+func (s *Shop) TryOut(ctx context.Context, id string, out io.Writer) error {
+	var receipt waybill.Receipt
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {
+		receipt, err = s.events.Track(ctx, tx, waybill.System("shop"), events.TestEvent(events.TestID(id)).Test(true))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("track the test event %s: %w", id, err)
+	}
+	for _, item := range receipt.Items {
+		if _, err := fmt.Fprintf(out, "%s: %s %s\nworker status --key %s\n", item.Key, item.Outcome, item.Reason, item.Key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Expected is what Amplitude has to know of a customer once everything is delivered.

@@ -9,6 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
+
+	"example.com/shop/internal/stack"
 )
 
 func agree(context.Context, Order) error { return nil }
@@ -22,13 +24,13 @@ func TestAnOrderAndItsEventCommitTogether(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, isNew)
 	require.Equal(t, 1, f.orders(t, "o1"))
-	bundle := f.payload(t, "order:o1:completed")
+	bundle := f.payload(t, "order_completed:o1")
 	require.Equal(t, "usr_1", bundle["user_id"])
 	require.Equal(t, map[string]any{"orders_total": 1.0}, bundle["increment"])
-	require.Equal(t, map[string]any{"set": map[string]any{"plan": "free"}}, bundle["identify"])
+	require.Equal(t, map[string]any{"set": map[string]any{"plan_tier": "free"}}, bundle["identify"])
 	require.Equal(t, []any{map[string]any{"type": "account", "id": "acc_1"}}, bundle["groups"])
 	track, _ := bundle["track"].(map[string]any)
-	require.Equal(t, "Order_Completed", track["event"])
+	require.Equal(t, "order_completed", track["event"])
 	require.Equal(t, map[string]any{"amount": 12.99, "currency": "EUR"}, track["revenue"])
 }
 
@@ -50,10 +52,10 @@ func TestAnOrderThatComesToNothingLeavesNothing(t *testing.T) {
 
 	for _, id := range []string{"declined", "panicked", "hung_up"} {
 		require.Zero(t, f.orders(t, id), id)
-		require.Zero(t, f.bundles(t, "order:"+id+":completed"), id)
+		require.Zero(t, f.bundles(t, "order_completed:"+id), id)
 	}
 	require.NoError(t, place(t.Context(), "declined", agree), "the shop goes on, and the key is still free")
-	require.Equal(t, 1, f.bundles(t, "order:declined:completed"))
+	require.Equal(t, 1, f.bundles(t, "order_completed:declined"))
 }
 
 func TestARepeatedRequestIsOneOrderAndOneEvent(t *testing.T) {
@@ -78,7 +80,7 @@ func TestARepeatedRequestIsOneOrderAndOneEvent(t *testing.T) {
 	}
 	require.Equal(t, 1, wins)
 	require.Equal(t, 1, f.orders(t, "o1"))
-	require.Equal(t, 1, f.bundles(t, "order:o1:completed"))
+	require.Equal(t, 1, f.bundles(t, "order_completed:o1"))
 }
 
 func TestAChangeOfPlanGoesThroughDatabaseSQL(t *testing.T) {
@@ -89,10 +91,10 @@ func TestAChangeOfPlanGoesThroughDatabaseSQL(t *testing.T) {
 	require.NoError(t, f.shop.ChangePlan(t.Context(), "usr_1", "pro"), "the same plan again is another action")
 	require.Error(t, f.shop.ChangePlan(t.Context(), "usr_unknown", "pro"))
 
-	require.Equal(t, 1, f.bundles(t, "customer:usr_1:plan_changed:2"))
-	require.Equal(t, map[string]any{"set": map[string]any{"plan": "pro"}},
-		f.payload(t, "customer:usr_1:plan_changed:1")["identify"])
-	require.Zero(t, f.count(t, "SELECT count(*) FROM waybill.bundle WHERE user_id = 'usr_unknown'"))
+	require.Equal(t, 1, f.bundles(t, "plan_changed:usr_1:2"))
+	require.Equal(t, map[string]any{"set": map[string]any{"plan_tier": "pro"}},
+		f.payload(t, "plan_changed:usr_1:1")["identify"])
+	require.Zero(t, f.Count(t, "SELECT count(*) FROM waybill.bundle WHERE user_id = 'usr_unknown'"))
 }
 
 // Otherwise an order could report the plan of before a change as newer than the change.
@@ -136,21 +138,21 @@ func TestAReviewIsTrackedByTheDatabase(t *testing.T) {
 
 	_, err = f.shop.ReviewOrder(t.Context(), "o1", 6)
 	require.Error(t, err, "the table takes one to five stars")
-	require.Zero(t, f.bundles(t, "order:o1:reviewed"), "and a review that failed leaves no event")
+	require.Zero(t, f.bundles(t, "order_reviewed:o1"), "and a review that failed leaves no event")
 
 	isNew, err := f.shop.ReviewOrder(t.Context(), "o1", 5)
 	require.NoError(t, err)
 	require.True(t, isNew)
-	bundle := f.payload(t, "order:o1:reviewed")
+	bundle := f.payload(t, "order_reviewed:o1")
 	require.Equal(t, "usr_1", bundle["user_id"])
-	require.Zero(t, f.count(t, "SELECT count(*) FROM waybill.delivery"), "nothing of the shop is rejected")
+	require.Zero(t, f.Count(t, "SELECT count(*) FROM waybill.delivery"), "nothing of the shop is rejected")
 }
 
 func TestAViewNeverBreaksThePage(t *testing.T) {
 	t.Parallel()
-	f := openAs(t, tests.stranger)
+	f := openAs(t, stack.Stranger)
 
-	recorded, err := f.shop.ViewProduct(t.Context(), "browser-1", ProductViewed{View: "v1", ProductID: "prd_1"})
+	recorded, err := f.shop.ViewProduct(t.Context(), "browser-1", View{ID: "v1", ProductID: "prd_1"})
 
 	require.NoError(t, err, "though this login may not enqueue")
 	require.False(t, recorded)

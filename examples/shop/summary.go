@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+
+	"example.com/shop/events"
 )
 
 // Summary is what one run of the traffic committed, as its customers saw it, and what
@@ -36,7 +38,7 @@ func (s Summary) String() string {
 	fmt.Fprintf(&b, "%d orders committed, %d of them asked for twice; %d requests rolled back\n",
 		s.Orders, s.Retried, failed)
 	fmt.Fprintf(&b, "%d views, %d reviews, %d changes of plan, %d accounts renamed\n",
-		s.Events["Product_Viewed"], s.Events["Order_Reviewed"], s.Events["Plan_Changed"], s.Renames)
+		s.Events[events.ProductViewedName], s.Events[events.OrderReviewedName], s.Events[events.PlanChangedName], s.Renames)
 	return b.String()
 }
 

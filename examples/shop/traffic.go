@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/shop/events"
 )
 
 // Traffic plays the customers of a shop. What is asked for depends on the seed
@@ -81,7 +83,7 @@ func (t *Traffic) signUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		t.summary.add(func(s *Summary) { s.Events["Customer_Signed_Up"] += added })
+		t.summary.add(func(s *Summary) { s.Events[events.SignupCompletedName] += added })
 	}
 	return nil
 }
@@ -149,7 +151,7 @@ func (t *Traffic) place(ctx context.Context, o Order) error {
 	t.summary.add(func(s *Summary) {
 		if isNew {
 			s.Orders++
-			s.Events["Order_Completed"]++
+			s.Events[events.OrderCompletedName]++
 		} else {
 			s.Repeated++
 		}
@@ -190,21 +192,22 @@ func (t *Traffic) comeToNothing(ctx context.Context, o Order, which int) error {
 	}
 	way := ways[which%len(ways)]
 	o.ID += "-" + way.name
+	key := o.completed(events.InAccount("any")).AsEvent().Key
 	if _, err := t.request(ctx, o, way.approve); !errors.Is(err, way.want) {
 		return fmt.Errorf("order %s was to fail with %q, not: %w", o.ID, way.want.Error(), cmp.Or(err, errCommitted))
 	}
 	t.summary.add(func(s *Summary) {
 		s.RolledBack[way.name]++
-		s.RolledBackKeys = append(s.RolledBackKeys, OrderCompleted{OrderID: o.ID}.AsEvent().Key)
+		s.RolledBackKeys = append(s.RolledBackKeys, key)
 	})
 	return nil
 }
 
 func (t *Traffic) view(ctx context.Context, o Order, random *rand.Rand) error {
-	view := ProductViewed{View: o.ID, ProductID: fmt.Sprintf("prd_%d", random.IntN(50))}
+	view := View{ID: o.ID, ProductID: fmt.Sprintf("prd_%d", random.IntN(50))}
 	recorded, err := t.Shop.ViewProduct(ctx, "browser-"+o.CustomerID, view)
 	if recorded {
-		t.summary.add(func(s *Summary) { s.Events["Product_Viewed"]++ })
+		t.summary.add(func(s *Summary) { s.Events[events.ProductViewedName]++ })
 	}
 	return err
 }
@@ -212,17 +215,17 @@ func (t *Traffic) view(ctx context.Context, o Order, random *rand.Rand) error {
 func (t *Traffic) review(ctx context.Context, o Order, random *rand.Rand) error {
 	isNew, err := t.Shop.ReviewOrder(ctx, o.ID, 1+random.IntN(5))
 	if isNew {
-		t.summary.add(func(s *Summary) { s.Events["Order_Reviewed"]++ })
+		t.summary.add(func(s *Summary) { s.Events[events.OrderReviewedName]++ })
 	}
 	return err
 }
 
 func (t *Traffic) changePlan(ctx context.Context, o Order, random *rand.Rand) error {
-	plans := []string{"free", "pro", "business"}
+	plans := []string{"free", "pro", "enterprise"}
 	if err := t.Shop.ChangePlan(ctx, o.CustomerID, plans[random.IntN(len(plans))]); err != nil {
 		return err
 	}
-	t.summary.add(func(s *Summary) { s.Events["Plan_Changed"]++ })
+	t.summary.add(func(s *Summary) { s.Events[events.PlanChangedName]++ })
 	return nil
 }
 

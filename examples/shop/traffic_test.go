@@ -8,13 +8,15 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/shop/internal/stack"
 )
 
 const ofEvent = "SELECT count(*) FROM waybill.bundle WHERE event = $1"
 
 func TestTheSummaryIsWhatWasCommitted(t *testing.T) {
 	t.Parallel()
-	f := openAs(t, tests.producer)
+	f := openAs(t, stack.Producer)
 
 	summary, err := (&Traffic{Shop: f.shop, Orders: 120, Workers: 8, Seed: 7}).Run(t.Context())
 
@@ -27,11 +29,11 @@ func TestTheSummaryIsWhatWasCommitted(t *testing.T) {
 	require.Equal(t, 1, summary.Renames)
 	total := summary.Renames
 	for event, n := range summary.Events {
-		require.Equal(t, n, f.count(t, ofEvent, event), event)
+		require.Equal(t, n, f.Count(t, ofEvent, event), event)
 		total += n
 	}
 	require.Len(t, summary.Events, 5)
-	require.Equal(t, total, f.count(t, "SELECT count(*) FROM waybill.bundle"))
+	require.Equal(t, total, f.Count(t, "SELECT count(*) FROM waybill.bundle"))
 	for _, key := range summary.RolledBackKeys {
 		require.Zero(t, f.bundles(t, key), key)
 	}
@@ -48,24 +50,24 @@ func TestTheSummaryIsWhatWasCommitted(t *testing.T) {
 // Changes of plan and of names are new actions every time.
 func TestTheSameTrafficAgainCountsNothingTwice(t *testing.T) {
 	t.Parallel()
-	f := openAs(t, tests.producer)
+	f := openAs(t, stack.Producer)
 	traffic := func() *Traffic { return &Traffic{Shop: f.shop, Orders: 30, Workers: 4, Seed: 7} }
 	_, err := traffic().Run(t.Context())
 	require.NoError(t, err)
-	before := f.count(t, "SELECT count(*) FROM waybill.bundle")
+	before := f.Count(t, "SELECT count(*) FROM waybill.bundle")
 
 	again, err := traffic().Run(t.Context())
 
 	require.NoError(t, err)
 	require.Zero(t, again.Orders)
 	require.Equal(t, 30+again.Retried, again.Repeated)
-	require.Equal(t, map[string]int{"Customer_Signed_Up": 0, "Plan_Changed": 1}, again.Events)
-	require.Equal(t, before+1, f.count(t, "SELECT count(*) FROM waybill.bundle"))
+	require.Equal(t, map[string]int{"signup_completed": 0, "plan_changed": 1}, again.Events)
+	require.Equal(t, before+1, f.Count(t, "SELECT count(*) FROM waybill.bundle"))
 }
 
 func TestAFaultOfTheShopEndsTheTraffic(t *testing.T) {
 	t.Parallel()
-	f := openAs(t, tests.stranger)
+	f := openAs(t, stack.Stranger)
 	_, err := (&Traffic{Shop: f.shop, Orders: 5, Workers: 2, Seed: 1}).Run(t.Context())
 	require.ErrorContains(t, err, "waybill_producer", "the error says which role is missing")
 }
@@ -86,8 +88,8 @@ func TestATransactionThatShouldHaveFailedIsAFault(t *testing.T) {
 
 func TestTheProgramPrintsItsSummary(t *testing.T) {
 	t.Parallel()
-	f := openAs(t, tests.producer)
-	environment := func(name string) string { return map[string]string{"DATABASE_URL": f.url}[name] }
+	f := openAs(t, stack.Producer)
+	environment := func(name string) string { return map[string]string{"DATABASE_URL": f.URL(stack.Producer)}[name] }
 
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), []string{"--orders", "3", "--json"}, environment, &out, io.Discard))

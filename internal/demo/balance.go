@@ -69,7 +69,7 @@ func unless(holds bool, format string, args ...any) string {
 }
 
 func (e evidence) orders(k keys) row {
-	isOrder := func(key string) bool { return strings.HasPrefix(key, "order:") && strings.HasSuffix(key, ":completed") }
+	isOrder := func(key string) bool { return strings.HasPrefix(key, "order_completed:") }
 	table, ledger, amplitude := having(k.happened, isOrder), having(k.recorded, isOrder), having(k.taken, isOrder)
 	return judge("orders committed", thousands(e.Shop.Orders), "as many rows, bundles and events",
 		unless(e.Shop.Orders > 0, "the shop has sold nothing"),
@@ -169,11 +169,11 @@ func (e evidence) users() row {
 	for _, c := range e.Shop.Customers {
 		properties := e.Users[c.ID]
 		total, _ := properties["orders_total"].(float64)
-		if properties["plan"] != c.Plan || int(total) != c.OrdersTotal {
+		if properties["plan_tier"] != c.Plan || int(total) != c.OrdersTotal {
 			stale = append(stale, c.ID)
 		}
 	}
-	return judge("users with the newest traits", thousands(len(e.Shop.Customers)-len(stale)), "plan and orders_total",
+	return judge("users with the newest traits", thousands(len(e.Shop.Customers)-len(stale)), "plan_tier and orders_total",
 		unless(len(e.Shop.Customers) > 0, "the shop has no customers"),
 		unless(len(stale) == 0, "stale: %s", some(stale)))
 }

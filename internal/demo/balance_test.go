@@ -19,22 +19,22 @@ func honest() evidence {
 		Shop: summary{
 			Orders: 2, Retried: 1, Repeated: 1,
 			RolledBack:     map[string]int{"declined": 1, "panicked": 1},
-			RolledBackKeys: []string{"order:3:completed", "order:4:completed"},
-			Events:         map[string]int{"Order_Completed": 2, "Order_Reviewed": 1},
+			RolledBackKeys: []string{"order_completed:3", "order_completed:4"},
+			Events:         map[string]int{"order_completed": 2, "order_reviewed": 1},
 			Renames:        1,
 			Customers:      []customer{{ID: "usr_1", Plan: "pro", OrdersTotal: 2}},
 			Accounts:       []account{{ID: "acc_1", Name: "Acme"}},
 		},
 		Business: []action{
-			{Key: "order:1:completed", IsEvent: true, Cents: 1299},
-			{Key: "order:2:completed", IsEvent: true, Cents: 1},
-			{Key: "order:1:reviewed", IsEvent: true},
+			{Key: "order_completed:1", IsEvent: true, Cents: 1299},
+			{Key: "order_completed:2", IsEvent: true, Cents: 1},
+			{Key: "order_reviewed:1", IsEvent: true},
 			{Key: "account:acc_1:renamed:1"},
 		},
 		Ledger: []record{
-			{"order:1:completed", "delivered"},
-			{"order:2:completed", "delivered"},
-			{"order:1:reviewed", "delivered"},
+			{"order_completed:1", "delivered"},
+			{"order_completed:2", "delivered"},
+			{"order_reviewed:1", "delivered"},
 			{"account:acc_1:renamed:1", "delivered"},
 		},
 		Install: "abcd",
@@ -43,12 +43,12 @@ func honest() evidence {
 			Faults: map[string]int{"throttled": 1, "503": 1, "lost": 1},
 		},
 		Events: []fakeEvent{
-			{InsertID: "abcd:order:1:completed:track", Type: "Order_Completed", Revenue: 12.99},
-			{InsertID: "abcd:order:2:completed:track", Type: "Order_Completed", Revenue: 0.01},
-			{InsertID: "abcd:order:1:reviewed:track", Type: "Order_Reviewed"},
+			{InsertID: "abcd:order_completed:1:track", Type: "order_completed", Revenue: 12.99},
+			{InsertID: "abcd:order_completed:2:track", Type: "order_completed", Revenue: 0.01},
+			{InsertID: "abcd:order_reviewed:1:track", Type: "order_reviewed"},
 			{InsertID: "abcd:account:acc_1:renamed:1:group:account", Type: "$groupidentify"},
 		},
-		Users:    map[string]map[string]any{"usr_1": {"plan": "pro", "orders_total": 2.0}},
+		Users:    map[string]map[string]any{"usr_1": {"plan_tier": "pro", "orders_total": 2.0}},
 		Accounts: map[string]map[string]any{"acc_1": {"name": "Acme"}},
 		Held:     3,
 		Rescue:   rescue{Delivered: 3, Seconds: 9.4},
@@ -76,7 +76,7 @@ func TestTheTableFindsEveryLie(t *testing.T) {
 		held, recovery                       = "orphans of the killed worker", "seconds from kill to last orphan"
 	)
 	ghost := func(key string) fakeEvent {
-		return fakeEvent{InsertID: "abcd:" + key + ":track", Type: "Order_Completed"}
+		return fakeEvent{InsertID: "abcd:" + key + ":track", Type: "order_completed"}
 	}
 	lies := map[string]struct {
 		lie  func(*evidence)
@@ -84,32 +84,32 @@ func TestTheTableFindsEveryLie(t *testing.T) {
 		why  string // of the last of the rows
 	}{
 		"a lost event": {func(e *evidence) { e.Events = e.Events[1:] },
-			[]string{orders, revenue, events}, "lost: order:1:completed"},
+			[]string{orders, revenue, events}, "lost: order_completed:1"},
 		"a lost review": {func(e *evidence) { e.Events = slices.Delete(e.Events, 2, 3) },
-			[]string{events}, "lost: order:1:reviewed"},
+			[]string{events}, "lost: order_reviewed:1"},
 		"an event counted twice": {func(e *evidence) { e.Events = append(e.Events, e.Events[2]) },
 			[]string{events}, "1 counted twice"},
 		"an order counted twice": {func(e *evidence) { e.Events = append(e.Events, e.Events[1]) },
 			[]string{events, revenue}, "the orders come to 13.00"},
 		"an event stored twice and evicted": {func(e *evidence) { e.Stats.StoredTwice = 1 },
 			[]string{events, absorbed}, "1 were counted"},
-		"an event that nobody committed": {func(e *evidence) { e.Events = append(e.Events, ghost("order:9:completed")) },
-			[]string{orders, events}, "ghosts: order:9:completed"},
-		"an event of a rolled back order": {func(e *evidence) { e.Events = append(e.Events, ghost("order:3:completed")) },
-			[]string{orders, events, rolledBack}, "ghosts: order:3:completed"},
-		"an insert_id of another database": {func(e *evidence) { e.Events[2].InsertID = "efgh:order:1:reviewed:track" },
-			[]string{events}, "lost: order:1:reviewed"},
+		"an event that nobody committed": {func(e *evidence) { e.Events = append(e.Events, ghost("order_completed:9")) },
+			[]string{orders, events}, "ghosts: order_completed:9"},
+		"an event of a rolled back order": {func(e *evidence) { e.Events = append(e.Events, ghost("order_completed:3")) },
+			[]string{orders, events, rolledBack}, "ghosts: order_completed:3"},
+		"an insert_id of another database": {func(e *evidence) { e.Events[2].InsertID = "efgh:order_reviewed:1:track" },
+			[]string{events}, "lost: order_reviewed:1"},
 		"a fake that has forgotten": {func(e *evidence) { e.Stats.Forgotten = 7 },
 			[]string{events}, "the fake has forgotten 7"},
 
 		"a bundle that is missing": {func(e *evidence) { e.Ledger = e.Ledger[:3] },
 			[]string{bundles}, "lost: account:acc_1:renamed:1"},
 		"a bundle of a rolled back order": {func(e *evidence) {
-			e.Ledger = append(e.Ledger, record{"order:3:completed", "delivered"})
-		}, []string{orders, rolledBack, bundles}, "ghosts: order:3:completed"},
+			e.Ledger = append(e.Ledger, record{"order_completed:3", "delivered"})
+		}, []string{orders, rolledBack, bundles}, "ghosts: order_completed:3"},
 		"an action key with two bundles": {func(e *evidence) { e.Ledger = append(e.Ledger, e.Ledger[2]) },
 			[]string{bundles}, "only 4 action keys"},
-		"a commit that the shop did not see": {func(e *evidence) { e.Shop.Events["Order_Reviewed"] = 0 },
+		"a commit that the shop did not see": {func(e *evidence) { e.Shop.Events["order_reviewed"] = 0 },
 			[]string{bundles}, "the shop counts 3"},
 		"a bundle that waits": {func(e *evidence) { e.Ledger[0].Outcome = "waiting" },
 			[]string{delivered}, "1 waiting"},
@@ -138,7 +138,7 @@ func TestTheTableFindsEveryLie(t *testing.T) {
 			[]string{absorbed}, "lost answers were not repeated"},
 		"traits that never stay at home": {func(e *evidence) { e.Stats.Accepted = 12 },
 			[]string{perBundle}, "at most 1.5"},
-		"a stale plan": {func(e *evidence) { e.Users["usr_1"]["plan"] = "free" },
+		"a stale plan": {func(e *evidence) { e.Users["usr_1"]["plan_tier"] = "free" },
 			[]string{users}, "stale: usr_1"},
 		"a lost increment": {func(e *evidence) { e.Users["usr_1"]["orders_total"] = 1.0 },
 			[]string{users}, "stale: usr_1"},
@@ -191,5 +191,5 @@ func TestTheTableFitsATerminal(t *testing.T) {
 	require.NotContains(t, table(balance(honest())), "…", "no reason of a good row is cut")
 	require.Equal(t, "  bundles                                 4  ✓ one for each committed action\n",
 		table([]row{{"bundles", "4", true, "one for each committed action"}}))
-	require.Contains(t, table([]row{{"bundles", "4", false, "lost: order:1:completed"}}), "✗ lost: order:1:completed")
+	require.Contains(t, table([]row{{"bundles", "4", false, "lost: order_completed:1"}}), "✗ lost: order_completed:1")
 }

@@ -20,8 +20,8 @@ func TestTheFakeIsUnderstood(t *testing.T) {
 	const body = `{"api_key": "k", "options": {"min_id_length": 1}, "events": [
 		{"event_type": "$groupidentify", "user_id": "u", "device_id": "d", "insert_id": "i:a:group:account",
 			"groups": {"account": "acc"}, "group_properties": {"$set": {"name": "Acme"}}},
-		{"event_type": "Order_Completed", "user_id": "u", "device_id": "d", "insert_id": "i:a:track",
-			"user_properties": {"plan": "pro"}, "revenue": 12.99, "currency": "EUR"}]}`
+		{"event_type": "order_completed", "user_id": "u", "device_id": "d", "insert_id": "i:a:track",
+			"user_properties": {"plan_tier": "pro"}, "revenue": 12.99, "currency": "EUR"}]}`
 	for range 2 {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.url+"/batch", strings.NewReader(body))
 		require.NoError(t, err)
@@ -44,12 +44,12 @@ func TestTheFakeIsUnderstood(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []fakeEvent{
 		{InsertID: "i:a:group:account", Type: "$groupidentify"},
-		{InsertID: "i:a:track", Type: "Order_Completed", Revenue: 12.99},
+		{InsertID: "i:a:track", Type: "order_completed", Revenue: 12.99},
 	}, events)
 
 	user, err := f.user(t.Context(), "u")
 	require.NoError(t, err)
-	require.Equal(t, "pro", user["plan"])
+	require.Equal(t, "pro", user["plan_tier"])
 	account, err := f.account(t.Context(), "acc")
 	require.NoError(t, err)
 	require.Equal(t, "Acme", account["name"])

@@ -28,8 +28,8 @@ func (l ledger) exec(t *testing.T, sql string, args ...any) {
 func (l ledger) enqueue(t *testing.T, n int) {
 	t.Helper()
 	l.exec(t, `
-		SELECT waybill.enqueue(jsonb_build_object('key', 'order:' || n || ':completed', 'user_id', 'u' || n,
-			'track', '{"event": "Order_Completed"}'::jsonb))
+		SELECT waybill.enqueue(jsonb_build_object('key', 'order_completed:' || n, 'user_id', 'u' || n,
+			'track', '{"event": "order_completed"}'::jsonb))
 		FROM generate_series(1, $1) AS n`, n)
 }
 
@@ -105,8 +105,8 @@ func TestASampleCountsWhatHasNoOutcomeAsWaiting(t *testing.T) {
 
 	records, err := l.records(t.Context())
 	require.NoError(t, err)
-	require.Contains(t, records, record{"order:1:completed", "delivered"})
-	require.Contains(t, records, record{"order:4:completed", "waiting"})
+	require.Contains(t, records, record{"order_completed:1", "delivered"})
+	require.Contains(t, records, record{"order_completed:4", "waiting"})
 }
 
 func TestBackendsCountsTheConnectionsOfAProgram(t *testing.T) {

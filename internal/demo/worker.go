@@ -19,6 +19,9 @@ type worker struct {
 	url string // where it answers operators
 }
 
+// shopPlan is what workers hold the shop's bundles against, from the repository's root.
+const shopPlan = "examples/shop/plan/generated/plan.json"
+
 // startWorker starts `worker run` and returns when it is ready. One worker is started
 // at a time: the heartbeat row that is new is its own.
 func (s *stack) startWorker(ctx context.Context, name string) (*worker, error) {
@@ -37,6 +40,7 @@ func (s *stack) startWorker(ctx context.Context, name string) (*worker, error) {
 		env: []string{
 			"DATABASE_URL=" + s.postgres.as(loginWorker, name),
 			"ANALYTICS_ENV=production",
+			"ANALYTICS_PLAN=" + shopPlan,
 			"AMPLITUDE_API_KEY=" + apiKey,
 			"AMPLITUDE_ENDPOINT=" + s.fake.url,
 			"ANALYTICS_HTTP_ADDR=" + address,

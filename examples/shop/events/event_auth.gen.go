@@ -163,6 +163,9 @@ func (e UserLoggedInEvent) At(t time.Time) UserLoggedInEvent {
 	return e
 }
 
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (UserLoggedInEvent) BestEffort() bool { return true }
+
 // Validate tells what the plan has against the event.
 func (e UserLoggedInEvent) Validate() error {
 	var c check

@@ -146,6 +146,9 @@ func (e TemplateUsedEvent) At(t time.Time) TemplateUsedEvent {
 // Groups is where it happened, from root to leaf.
 func (e TemplateUsedEvent) Groups() []waybill.Group { return e.scope.Groups() }
 
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (TemplateUsedEvent) BestEffort() bool { return true }
+
 // Validate tells what the plan has against the event.
 func (e TemplateUsedEvent) Validate() error {
 	var c check
@@ -316,6 +319,9 @@ func (e SearchPerformedEvent) At(t time.Time) SearchPerformedEvent {
 	e.occurredAt = t
 	return e
 }
+
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (SearchPerformedEvent) BestEffort() bool { return true }
 
 // Validate tells what the plan has against the event.
 func (e SearchPerformedEvent) Validate() error {
@@ -498,6 +504,9 @@ func (e CallStartedEvent) At(t time.Time) CallStartedEvent {
 // Groups is where it happened, from root to leaf.
 func (e CallStartedEvent) Groups() []waybill.Group { return e.scope.Groups() }
 
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (CallStartedEvent) BestEffort() bool { return true }
+
 // Validate tells what the plan has against the event.
 func (e CallStartedEvent) Validate() error {
 	var c check
@@ -566,6 +575,9 @@ func (e CallEndedEvent) At(t time.Time) CallEndedEvent {
 
 // Groups is where it happened, from root to leaf.
 func (e CallEndedEvent) Groups() []waybill.Group { return e.scope.Groups() }
+
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (CallEndedEvent) BestEffort() bool { return true }
 
 // Validate tells what the plan has against the event.
 func (e CallEndedEvent) Validate() error {

@@ -146,6 +146,9 @@ func (e OAuthRefreshFailedEvent) At(t time.Time) OAuthRefreshFailedEvent {
 	return e
 }
 
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (OAuthRefreshFailedEvent) BestEffort() bool { return true }
+
 // Validate tells what the plan has against the event.
 func (e OAuthRefreshFailedEvent) Validate() error {
 	var c check

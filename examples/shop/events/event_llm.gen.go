@@ -58,6 +58,9 @@ func (e LLMRequestStartedEvent) At(t time.Time) LLMRequestStartedEvent {
 	return e
 }
 
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (LLMRequestStartedEvent) BestEffort() bool { return true }
+
 // Validate tells what the plan has against the event.
 func (e LLMRequestStartedEvent) Validate() error {
 	var c check
@@ -197,6 +200,9 @@ func (e LLMRequestCompletedEvent) At(t time.Time) LLMRequestCompletedEvent {
 	e.occurredAt = t
 	return e
 }
+
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (LLMRequestCompletedEvent) BestEffort() bool { return true }
 
 // Validate tells what the plan has against the event.
 func (e LLMRequestCompletedEvent) Validate() error {

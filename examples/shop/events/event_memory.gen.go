@@ -40,6 +40,9 @@ func (e MemoryCreatedEvent) At(t time.Time) MemoryCreatedEvent {
 	return e
 }
 
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (MemoryCreatedEvent) BestEffort() bool { return true }
+
 // Validate tells what the plan has against the event.
 func (e MemoryCreatedEvent) Validate() error {
 	var c check
@@ -113,6 +116,9 @@ func (e MemoryRetrievedEvent) At(t time.Time) MemoryRetrievedEvent {
 	return e
 }
 
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (MemoryRetrievedEvent) BestEffort() bool { return true }
+
 // Validate tells what the plan has against the event.
 func (e MemoryRetrievedEvent) Validate() error {
 	var c check
@@ -182,6 +188,9 @@ func (e MemoryForgottenEvent) At(t time.Time) MemoryForgottenEvent {
 	return e
 }
 
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (MemoryForgottenEvent) BestEffort() bool { return true }
+
 // Validate tells what the plan has against the event.
 func (e MemoryForgottenEvent) Validate() error {
 	var c check
@@ -240,6 +249,9 @@ func (e BoundarySetEvent) At(t time.Time) BoundarySetEvent {
 	e.occurredAt = t
 	return e
 }
+
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (BoundarySetEvent) BestEffort() bool { return true }
 
 // Validate tells what the plan has against the event.
 func (e BoundarySetEvent) Validate() error {

@@ -209,7 +209,7 @@ type MessageSentUserEvent struct {
 // MessageSentUser is message_sent_user 1.0: A user wrote to a companion. Its
 // length; never its words.
 //
-// Category messaging, owner team-companion, status live, delivery best effort.
+// Category messaging, owner team-companion, status live, delivery strict.
 // Counted once for each message_id.
 //
 //   - messageID: The message.
@@ -365,6 +365,9 @@ func (e MessageSentCompanionEvent) At(t time.Time) MessageSentCompanionEvent {
 	return e
 }
 
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (MessageSentCompanionEvent) BestEffort() bool { return true }
+
 // Validate tells what the plan has against the event.
 func (e MessageSentCompanionEvent) Validate() error {
 	var c check
@@ -434,6 +437,9 @@ func (e ConversationStartedEvent) At(t time.Time) ConversationStartedEvent {
 	e.occurredAt = t
 	return e
 }
+
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (ConversationStartedEvent) BestEffort() bool { return true }
 
 // Validate tells what the plan has against the event.
 func (e ConversationStartedEvent) Validate() error {
@@ -516,6 +522,9 @@ func (e ConversationEndedEvent) At(t time.Time) ConversationEndedEvent {
 	e.occurredAt = t
 	return e
 }
+
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (ConversationEndedEvent) BestEffort() bool { return true }
 
 // Validate tells what the plan has against the event.
 func (e ConversationEndedEvent) Validate() error {

@@ -259,6 +259,9 @@ func (e FeatureUsedEvent) At(t time.Time) FeatureUsedEvent {
 	return e
 }
 
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (FeatureUsedEvent) BestEffort() bool { return true }
+
 // Validate tells what the plan has against the event.
 func (e FeatureUsedEvent) Validate() error {
 	var c check

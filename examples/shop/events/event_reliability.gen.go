@@ -41,6 +41,9 @@ func (e MessageDeliveryFailedEvent) At(t time.Time) MessageDeliveryFailedEvent {
 	return e
 }
 
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (MessageDeliveryFailedEvent) BestEffort() bool { return true }
+
 // Validate tells what the plan has against the event.
 func (e MessageDeliveryFailedEvent) Validate() error {
 	var c check
@@ -97,6 +100,9 @@ func (e TestEventEvent) At(t time.Time) TestEventEvent {
 	e.occurredAt = t
 	return e
 }
+
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (TestEventEvent) BestEffort() bool { return true }
 
 // Validate tells what the plan has against the event.
 func (e TestEventEvent) Validate() error {

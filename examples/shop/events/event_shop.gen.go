@@ -154,6 +154,9 @@ func (e ProductViewedEvent) At(t time.Time) ProductViewedEvent {
 	return e
 }
 
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (ProductViewedEvent) BestEffort() bool { return true }
+
 // Validate tells what the plan has against the event.
 func (e ProductViewedEvent) Validate() error {
 	var c check
@@ -170,6 +173,61 @@ func (e ProductViewedEvent) AsEvent() waybill.Event {
 	return waybill.Event{
 		Name: ProductViewedName, Version: "1.0",
 		Key:        actionKey("product_viewed", string(e.viewID)),
+		Properties: properties,
+		OccurredAt: e.occurredAt,
+	}
+}
+
+// OrderReviewedName is the event type of OrderReviewed.
+const OrderReviewedName = "order_reviewed"
+
+// OrderReviewedEvent is made by OrderReviewed; the zero value is refused.
+type OrderReviewedEvent struct {
+	occurredAt time.Time
+	scope      AccountScope
+	orderID    OrderID
+	stars      int
+}
+
+// OrderReviewed is order_reviewed 1.0: A customer rated an order. The database
+// itself tells it, by a trigger.
+//
+// Category core_value, owner team-shop, status live, delivery strict, group
+// level account. Counted once for each order_id.
+//
+//   - orderID: The order.
+//   - stars: How good it was.
+func OrderReviewed(in AccountScope, orderID OrderID, stars int) OrderReviewedEvent {
+	return OrderReviewedEvent{scope: in, orderID: orderID, stars: stars}
+}
+
+// At says when it happened. Without it, that is when it is recorded.
+func (e OrderReviewedEvent) At(t time.Time) OrderReviewedEvent {
+	e.occurredAt = t
+	return e
+}
+
+// Groups is where it happened, from root to leaf.
+func (e OrderReviewedEvent) Groups() []waybill.Group { return e.scope.Groups() }
+
+// Validate tells what the plan has against the event.
+func (e OrderReviewedEvent) Validate() error {
+	var c check
+	c.scope("account", len(e.scope.groups))
+	c.text("order_id", string(e.orderID), 1, 128)
+	c.number("stars", float64(e.stars), 1, 5)
+	return c.err(OrderReviewedName)
+}
+
+// AsEvent makes it trackable.
+func (e OrderReviewedEvent) AsEvent() waybill.Event {
+	properties := waybill.Properties{
+		"order_id": string(e.orderID),
+		"stars":    e.stars,
+	}
+	return waybill.Event{
+		Name: OrderReviewedName, Version: "1.0",
+		Key:        actionKey("order_reviewed", string(e.orderID)),
 		Properties: properties,
 		OccurredAt: e.occurredAt,
 	}

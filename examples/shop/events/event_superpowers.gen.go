@@ -43,6 +43,9 @@ func (e SuperpowerTriggeredEvent) At(t time.Time) SuperpowerTriggeredEvent {
 	return e
 }
 
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (SuperpowerTriggeredEvent) BestEffort() bool { return true }
+
 // Validate tells what the plan has against the event.
 func (e SuperpowerTriggeredEvent) Validate() error {
 	var c check
@@ -106,6 +109,9 @@ func (e SuperpowerResultSentEvent) At(t time.Time) SuperpowerResultSentEvent {
 	return e
 }
 
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (SuperpowerResultSentEvent) BestEffort() bool { return true }
+
 // Validate tells what the plan has against the event.
 func (e SuperpowerResultSentEvent) Validate() error {
 	var c check
@@ -162,6 +168,9 @@ func (e SuperpowerAcceptedEvent) At(t time.Time) SuperpowerAcceptedEvent {
 	return e
 }
 
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (SuperpowerAcceptedEvent) BestEffort() bool { return true }
+
 // Validate tells what the plan has against the event.
 func (e SuperpowerAcceptedEvent) Validate() error {
 	var c check
@@ -211,6 +220,9 @@ func (e SuperpowerRejectedEvent) At(t time.Time) SuperpowerRejectedEvent {
 	e.occurredAt = t
 	return e
 }
+
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (SuperpowerRejectedEvent) BestEffort() bool { return true }
 
 // Validate tells what the plan has against the event.
 func (e SuperpowerRejectedEvent) Validate() error {
@@ -367,6 +379,9 @@ func (e SuperpowerErrorEvent) At(t time.Time) SuperpowerErrorEvent {
 	e.occurredAt = t
 	return e
 }
+
+// BestEffort says that the product goes on without the event if it cannot be recorded.
+func (SuperpowerErrorEvent) BestEffort() bool { return true }
 
 // Validate tells what the plan has against the event.
 func (e SuperpowerErrorEvent) Validate() error {

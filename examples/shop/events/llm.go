@@ -12,6 +12,7 @@ import (
 type LLMCall struct {
 	ID         LLMRequestID
 	User       UserID
+	At         time.Time // when it ended
 	Model      string
 	PromptType string
 	Persona    Persona
@@ -29,9 +30,12 @@ type LLMCall struct {
 // Cost is what a call cost. The zero value is an unknown price, which is not a
 // price of nothing.
 type Cost struct {
-	USD   float64
-	Known bool
+	PicoUSD int64 // 10⁻¹² US dollars: a token costs a whole number of them
+	Known   bool
 }
+
+// USD is the cost in dollars. Up to 9,000 of them it is written to the last place.
+func (c Cost) USD() float64 { return float64(c.PicoUSD) / 1e12 }
 
 // LLMCalled is a call that has come to its end, well or not.
 func LLMCalled(call LLMCall) (waybill.Actor, []waybill.Trackable) {
@@ -49,9 +53,9 @@ func LLMCalled(call LLMCall) (waybill.Actor, []waybill.Trackable) {
 		ConversationHistoryMessages(call.History).
 		MemoriesIncluded(call.Memories)
 	if call.Cost.Known {
-		e = e.CostUSD(call.Cost.USD)
+		e = e.CostUSD(call.Cost.USD())
 	}
-	return waybill.User(string(call.User)), []waybill.Trackable{e}
+	return waybill.User(string(call.User)), []waybill.Trackable{e.At(call.At)}
 }
 
 func statusOf(err error) LLMStatus {
@@ -62,21 +66,4 @@ func statusOf(err error) LLMStatus {
 		return LLMStatusTimeout
 	}
 	return LLMStatusError
-}
-
-// ErrorTypeOf sorts an error. Its words stay here: they may quote anyone.
-func ErrorTypeOf(err error) ErrorType {
-	var timeout interface{ Timeout() bool }
-	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return ErrorTypeTimeout
-	case errors.Is(err, context.Canceled):
-		return ErrorTypeUnavailable
-	}
-	return ErrorTypeUnknown
-}
-
-// DeliveryFailed is a message that did not reach its user at the given attempt.
-func DeliveryFailed(user UserID, id MessageID, attempt int, on Channel, err error) (waybill.Actor, []waybill.Trackable) {
-	return waybill.User(string(user)), []waybill.Trackable{MessageDeliveryFailed(id, attempt, on, ErrorTypeOf(err))}
 }

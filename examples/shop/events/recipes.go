@@ -54,6 +54,13 @@ func Login(user UserID, session SessionID, in Place) (waybill.Actor, []waybill.T
 	return waybill.User(string(user)).In(in.Groups()...), []waybill.Trackable{UserLoggedIn(session)}
 }
 
+// Entered is a user who came to another place of the hierarchy, for Client.Identify:
+// there is nothing to track. A level is known to Amplitude from then on, with what is
+// newly known about it. The visit names the one time, so that each is recorded once.
+func Entered(user UserID, visit string, in Place) (key string, who waybill.Actor) {
+	return actionKey("place_entered", visit), waybill.User(string(user)).In(in.Groups()...)
+}
+
 // Message is one message of a user to a companion.
 type Message struct {
 	ID           MessageID
@@ -69,7 +76,8 @@ type Message struct {
 
 // MessageSent is a message, and the first contact and the choice of the companion
 // that it may be: their action keys see to it that each is told once. The message
-// stands first because counters go with the first event of a call.
+// stands first because counters go with the first event of a call, and it is strict in
+// the plan, as they then are too.
 func MessageSent(m Message) (waybill.Actor, []waybill.Trackable) {
 	sent := MessageSentUser(m.ID, m.Channel, m.Persona).
 		Mode(m.Mode).

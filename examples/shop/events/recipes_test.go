@@ -125,7 +125,7 @@ func call() events.LLMCall {
 	return events.LLMCall{
 		ID: "req_1", User: "usr_1", Model: "gpt-4o", PromptType: "chat_reply", Persona: events.PersonaSage, Channel: events.ChannelTelegram,
 		Prompt: 1200, Cached: 200, Completion: 150, History: 10, Memories: 3, Latency: 1847 * time.Millisecond,
-		Cost: events.Cost{USD: 0.0045, Known: true},
+		Cost: events.Cost{PicoUSD: 4_500_000_000, Known: true},
 	}
 }
 

@@ -94,6 +94,9 @@ func SetUserRelationshipStage(relationshipStage RelationshipStage) waybill.Trait
 // UnsetUserRelationshipStage removes relationship_stage.
 func UnsetUserRelationshipStage() waybill.Trait { return waybill.Unset("relationship_stage") }
 
+// AddUserOrdersTotal adds to orders_total: Orders the user placed.
+func AddUserOrdersTotal(by int) waybill.Trait { return waybill.Increment("orders_total", by) }
+
 // SetAccountName sets name: What the customer is called.
 func SetAccountName(name string) AccountTrait {
 	return AccountTrait{waybill.Set("name", name)}

@@ -9,9 +9,10 @@ CREATE TABLE IF NOT EXISTS accounts (
 CREATE TABLE IF NOT EXISTS customers (
     id text PRIMARY KEY,
     account_id text NOT NULL REFERENCES accounts (id),
-    plan text NOT NULL DEFAULT 'free',
+    plan text NOT NULL DEFAULT 'free' CHECK (plan IN ('free', 'friend', 'pro', 'enterprise')),
     -- How often the plan was changed, so that each change has a name of its own.
-    plan_changes int NOT NULL DEFAULT 0
+    plan_changes int NOT NULL DEFAULT 0,
+    signed_up_at timestamptz NOT NULL DEFAULT now()
 );
 
 CREATE TABLE IF NOT EXISTS orders (

@@ -1,7 +1,7 @@
 -- Where everything stands. A bundle waits until it has an outcome; `in_doubt` is none.
 -- Its request and its River job may end a moment later.
 SELECT
-    count(*) FILTER (WHERE b.event = 'Order_Completed') AS orders,
+    count(*) FILTER (WHERE b.event = 'order_completed') AS orders,
     count(*) FILTER (WHERE d.outcome IS NOT NULL AND d.outcome <> 'in_doubt') AS settled,
     count(*) FILTER (WHERE d.outcome IS NULL OR d.outcome = 'in_doubt') AS waiting,
     coalesce(extract(epoch FROM clock_timestamp() - min(b.enqueued_at)
