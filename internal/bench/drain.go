@@ -11,14 +11,29 @@ import (
 	"waybill/internal/bench/workload"
 )
 
+// trial is what one drain is made of.
+type trial struct {
+	shop    workload.Shop
+	n       int    // bundles that wait
+	load    loader // how ours are enqueued; River's are inserted as its own bench does
+	workers int    // processes, 0 for one
+	url     string // where ours connects, "" for the server itself
+	// before is done when everything waits and before a worker is there.
+	before func(ctx context.Context) error
+}
+
+// loader enqueues orders from..to.
+type loader func(ctx context.Context, shop workload.Shop, from, to int) error
+
 // drained is one round of one side: n actions that waited, and what it took to get rid of them.
 type drained struct {
 	n           int
 	took        time.Duration
-	loadWAL     int64 // bytes of WAL for enqueuing
-	drainWAL    int64 // bytes of WAL from there to the last completion
+	loadWAL     int64         // bytes of WAL for enqueuing
+	loadCPU     time.Duration // of Postgres
+	drainWAL    int64         // bytes of WAL from there to the last completion
 	postgresCPU time.Duration
-	worker      usage // of the worker process, its start included
+	worker      usage // of the worker processes, their start included
 	sinkCPU     time.Duration
 	work        work
 	arrived     endpoint.Counts
@@ -31,45 +46,59 @@ func (d drained) kilobytes() float64 { return float64(d.loadWAL+d.drainWAL) / fl
 
 func perAction(d time.Duration, n int) float64 { return d.Seconds() * 1e6 / float64(n) }
 
-// delivered says why a round of ours does not count, "" if it does: every bundle is at the endpoint once, in fewer
-// requests than bundles.
+// delivered says why a round of ours does not count, "" if it does: every bundle that was not refused is at the
+// endpoint once.
 func (d drained) delivered() string {
 	c := d.arrived
-	if c.Tracks != d.n || c.Distinct != c.Events || c.Malformed != 0 || c.Requests == 0 {
-		return fmt.Sprintf("the endpoint saw %d of %d bundles, %d repeats, %d malformed requests", c.Tracks, d.n, c.Events-c.Distinct, c.Malformed)
+	if c.Tracks != d.n-d.work.refused || c.Distinct != c.Events || c.Malformed != 0 || c.Requests == 0 {
+		return fmt.Sprintf("the endpoint saw %d of %d bundles, %d repeats, %d malformed requests", c.Tracks, d.n-d.work.refused, c.Events-c.Distinct, c.Malformed)
 	}
 	return ""
 }
 
-type (
-	loader  func(ctx context.Context, shop workload.Shop, from, to int) error
-	starter func(ctx context.Context) (*process, error)
-)
-
-// drainOurs lets n bundles wait, enqueued by load, and a worker deliver them.
-func (h *house) drainOurs(ctx context.Context, shop workload.Shop, n int, load loader) (drained, error) {
-	return h.drain(ctx, h.ours, n, h.startWorker, func(ctx context.Context) error { return load(ctx, shop, 0, n) })
+// against says why two rounds of ours cannot be compared, "" if they can.
+func (d drained) against(other drained) string {
+	for _, refused := range []string{d.work.asBusyAs(other.work), d.delivered(), other.delivered()} {
+		if refused != "" {
+			return refused
+		}
+	}
+	return ""
 }
 
-// drainStock lets n jobs wait and stock River complete them.
-func (h *house) drainStock(ctx context.Context, shop workload.Shop, n int) (drained, error) {
-	return h.drain(ctx, h.stock, n, h.startStock, func(ctx context.Context) error { return h.loadStock(ctx, shop, n) })
+// drainOurs lets bundles wait and workers deliver them.
+func (h *house) drainOurs(ctx context.Context, t trial) (drained, error) {
+	start := func(ctx context.Context) (*process, error) { return h.startWorkerAt(ctx, t.url) }
+	return h.drain(ctx, h.ours, t, start, func(ctx context.Context) error { return t.load(ctx, t.shop, 0, t.n) })
+}
+
+// drainStock lets jobs wait and stock River complete them.
+func (h *house) drainStock(ctx context.Context, t trial) (drained, error) {
+	return h.drain(ctx, h.stock, t, h.startStock, func(ctx context.Context) error { return h.loadStock(ctx, t.shop, t.n) })
 }
 
 // drain measures from the first fetch to the moment at which the database holds no unfinished job, both by the
-// database's clock: neither the worker's start nor its last sleep counts.
-func (h *house) drain(ctx context.Context, s *side, n int, start starter, load func(context.Context) error) (d drained, err error) {
-	d.n = n
+// database's clock: neither the workers' start nor their last sleep counts.
+func (h *house) drain(ctx context.Context, s *side, t trial, start starter, load func(context.Context) error) (d drained, err error) {
+	d.n = t.n
 	if err := h.fresh(ctx, s); err != nil {
 		return d, err
 	}
+	before, _ := familyCPU(h.server.PID())
 	if d.loadWAL, err = h.walOf(ctx, func() error { return load(ctx) }); err != nil {
 		return d, err
+	}
+	after, _ := familyCPU(h.server.PID())
+	d.loadCPU = after - before
+	if t.before != nil {
+		if err := t.before(ctx); err != nil {
+			return d, err
+		}
 	}
 	if err := h.settle(ctx, s); err != nil {
 		return d, err
 	}
-	d.drainWAL, err = h.walOf(ctx, func() error { return h.untilDrained(ctx, s, start, &d) })
+	d.drainWAL, err = h.walOf(ctx, func() error { return h.untilDrained(ctx, s, max(t.workers, 1), start, &d) })
 	if err != nil {
 		return d, err
 	}
@@ -84,15 +113,15 @@ func (h *house) fresh(ctx context.Context, s *side) error {
 	return h.endpoint.Reset(ctx)
 }
 
-func (h *house) untilDrained(ctx context.Context, s *side, start starter, d *drained) error {
+func (h *house) untilDrained(ctx context.Context, s *side, workers int, start starter, d *drained) error {
 	postgres, _ := familyCPU(h.server.PID())
 	sink, _ := processCPU(h.sink.pid)
-	worker, err := start(ctx)
+	all, err := launch(ctx, workers, start)
 	if err != nil {
 		return err
 	}
-	defer worker.kill()
-	end, err := s.awaitDrained(ctx, worker)
+	defer all.kill()
+	end, err := s.awaitDrained(ctx, all)
 	if err != nil {
 		return err
 	}
@@ -104,7 +133,7 @@ func (h *house) untilDrained(ctx context.Context, s *side, start starter, d *dra
 		return err
 	}
 	d.took = end.Sub(begin)
-	d.worker, err = worker.stop()
+	d.worker, err = all.stop()
 	return err
 }
 
@@ -136,20 +165,20 @@ func (h *house) enqueueAndDrain(ctx context.Context, shop workload.Shop, n int) 
 	if err := h.fresh(ctx, h.ours); err != nil {
 		return d, err
 	}
-	worker, err := h.startWorker(ctx)
+	all, err := launch(ctx, 1, h.startWorker)
 	if err != nil {
 		return d, err
 	}
-	defer worker.kill()
+	defer all.kill()
 	begin := time.Now()
 	if err := h.loadBulk(ctx, shop, 0, n); err != nil {
 		return d, err
 	}
-	if _, err := h.ours.awaitDrained(ctx, worker); err != nil {
+	if _, err := h.ours.awaitDrained(ctx, all); err != nil {
 		return d, err
 	}
 	d.took = time.Since(begin)
-	if d.worker, err = worker.stop(); err != nil {
+	if d.worker, err = all.stop(); err != nil {
 		return d, err
 	}
 	return d, h.account(ctx, h.ours, &d)

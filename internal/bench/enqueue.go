@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -22,11 +23,34 @@ import (
 	"waybill/internal/bench/workload"
 )
 
-// producer records an order's event in its transaction, in one of the ways that are compared.
+// producer records orders, in one of the ways that are compared.
 type producer struct {
 	name string
 	side *side
-	put  func(ctx context.Context, tx pgx.Tx, o workload.Order) error
+	// put records an order's event in its business transaction.
+	put func(ctx context.Context, tx pgx.Tx, o workload.Order) error
+	// many, instead of put, records orders of which there is no business row.
+	many func(ctx context.Context, pool *pgxpool.Pool, orders []workload.Order) error
+}
+
+// perCall is how many actions a call carries.
+func (p producer) perCall() int {
+	if p.many != nil {
+		return perCall
+	}
+	return 1
+}
+
+// call makes one transaction, of n orders from the given one on.
+func (p producer) call(ctx context.Context, pool *pgxpool.Pool, shop workload.Shop, from, n int) error {
+	if p.many == nil {
+		return p.transaction(ctx, pool, shop.Order(from))
+	}
+	orders := make([]workload.Order, n)
+	for i := range orders {
+		orders[i] = shop.Order(from + i)
+	}
+	return p.many(ctx, pool, orders)
 }
 
 // producers are: nothing beside the business row, package waybill, and River's client without and with a unique key,
@@ -40,8 +64,8 @@ func (h *house) producers() (business, ours, insertTx, unique producer, err erro
 	if err != nil {
 		return business, ours, insertTx, unique, err
 	}
-	business = producer{"business row alone", h.ours, func(context.Context, pgx.Tx, workload.Order) error { return nil }}
-	ours = producer{"waybill.Track", h.ours, func(ctx context.Context, tx pgx.Tx, o workload.Order) error {
+	business = producer{name: "business row alone", side: h.ours, put: func(context.Context, pgx.Tx, workload.Order) error { return nil }}
+	ours = producer{name: "waybill.Track", side: h.ours, put: func(ctx context.Context, tx pgx.Tx, o workload.Order) error {
 		_, err := client.Track(ctx, tx, actor(o), event(o))
 		return err
 	}}
@@ -51,9 +75,63 @@ func (h *house) producers() (business, ours, insertTx, unique producer, err erro
 			return err
 		}
 	}
-	insertTx = producer{"InsertTx", h.stock, insert(nil)}
-	unique = producer{"InsertTx, unique", h.stock, insert(&river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true}})}
+	insertTx = producer{name: "InsertTx", side: h.stock, put: insert(nil)}
+	unique = producer{name: "InsertTx, unique", side: h.stock, put: insert(&river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true}})}
 	return business, ours, insertTx, unique, nil
+}
+
+// bulkProducers are calls of 100: waybill.enqueue, and River's InsertManyTx and its faster form without results.
+func (h *house) bulkProducers() (ours, many, fast producer, err error) {
+	stock, err := river.NewClient(riverpgxv5.New(h.stock.pool), &river.Config{})
+	if err != nil {
+		return ours, many, fast, err
+	}
+	params := func(orders []workload.Order) (all []river.InsertManyParams) {
+		for _, o := range orders {
+			all = append(all, river.InsertManyParams{Args: stockArgs(o.Bundle())})
+		}
+		return all
+	}
+	inTx := func(insert func(ctx context.Context, tx pgx.Tx, all []river.InsertManyParams) error) func(context.Context, *pgxpool.Pool, []workload.Order) error {
+		return func(ctx context.Context, pool *pgxpool.Pool, orders []workload.Order) error {
+			return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return insert(ctx, tx, params(orders)) })
+		}
+	}
+	ours = producer{name: "waybill.enqueue", side: h.ours, many: enqueueMany}
+	many = producer{name: "InsertManyTx", side: h.stock, many: inTx(func(ctx context.Context, tx pgx.Tx, all []river.InsertManyParams) error {
+		_, err := stock.InsertManyTx(ctx, tx, all)
+		return err
+	})}
+	fast = producer{name: "InsertManyFastTx", side: h.stock, many: inTx(func(ctx context.Context, tx pgx.Tx, all []river.InsertManyParams) error {
+		_, err := stock.InsertManyFastTx(ctx, tx, all)
+		return err
+	})}
+	return ours, many, fast, nil
+}
+
+// enqueueMany is one transaction with one call of waybill.enqueue, as River's are one with one call.
+func enqueueMany(ctx context.Context, pool *pgxpool.Pool, orders []workload.Order) error {
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		var queued int
+		if err := tx.QueryRow(ctx, query("load_bulk"), array(orders)).Scan(&queued); err != nil {
+			return err
+		}
+		if queued != len(orders) {
+			return fmt.Errorf("%w: %d of %d", errNotQueued, queued, len(orders))
+		}
+		return nil
+	})
+}
+
+// array is the orders' bundles as waybill.enqueue takes them.
+func array(orders []workload.Order) string {
+	var text strings.Builder
+	for i, o := range orders {
+		text.WriteByte("[,"[min(i, 1)])
+		text.Write(o.JSON())
+	}
+	text.WriteByte(']')
+	return text.String()
 }
 
 func actor(o workload.Order) waybill.Actor {
@@ -98,12 +176,12 @@ func (p producer) pool(ctx context.Context, conns int, trips *atomic.Int64) (*pg
 		return nil, err
 	}
 	const first = 10
-	shop := workload.Shop{Name: "warm", Orders: conns * first}
+	shop := workload.Shop{Name: "warm", Orders: conns * first * p.perCall()}
 	group, warming := errgroup.WithContext(ctx)
 	for c := range conns {
 		group.Go(func() error {
 			for i := range first {
-				if err := p.transaction(warming, pool, shop.Order(c*first+i)); err != nil {
+				if err := p.call(warming, pool, shop, (c*first+i)*p.perCall(), p.perCall()); err != nil {
 					return err
 				}
 			}
@@ -119,20 +197,27 @@ func (p producer) pool(ctx context.Context, conns int, trips *atomic.Int64) (*pg
 
 // committed is what a producer achieved.
 type committed struct {
-	n           int
+	n           int // actions
+	orders      int // business rows that belong to them
 	took        time.Duration
+	wal         int64 // bytes, of the business rows too
 	postgresCPU time.Duration
 	clientCPU   time.Duration // of this process
+	each        []float64     // ms of every transaction, sorted
+	trips       float64       // a transaction
 	work        work
 }
 
 func (c committed) rate() float64 { return float64(c.n) / c.took.Seconds() }
 
+// kilobytes is the WAL of one action.
+func (c committed) kilobytes() float64 { return float64(c.wal) / float64(c.n) / 1000 }
+
 // asBusyAs says why two producers cannot be compared, "" if they can. One commits more than the other, so each action
 // has to be as large as the other's.
 func (c committed) asBusyAs(other committed) string {
 	for _, side := range []committed{c, other} {
-		if side.work.actions != side.n || side.work.orders != side.n {
+		if side.work.actions != side.n || side.work.orders != side.orders {
 			return fmt.Sprintf("%d commits made %d orders and %d actions", side.n, side.work.orders, side.work.actions)
 		}
 	}
@@ -143,61 +228,77 @@ func (c committed) asBusyAs(other committed) string {
 	return ""
 }
 
-// commit makes business transactions on so many connections for a while.
+// commit makes calls of so many actions on so many connections for a while.
 func (h *house) commit(ctx context.Context, p producer, conns int, d time.Duration) (c committed, err error) {
 	if err := h.fresh(ctx, p.side); err != nil {
 		return c, err
 	}
-	pool, err := p.pool(ctx, conns, nil)
+	var trips, next atomic.Int64
+	pool, err := p.pool(ctx, conns, &trips)
 	if err != nil {
 		return c, err
 	}
 	defer pool.Close()
 	shop := workload.Shop{Name: "enqueue", Orders: 10_000}
-	var next, done atomic.Int64
+	each := make([][]float64, conns)
 	postgres, _ := familyCPU(h.server.PID())
 	client, _ := processCPU(os.Getpid())
-	begin := time.Now()
-	group, ctx := errgroup.WithContext(ctx)
-	for range conns {
-		group.Go(func() error {
-			for time.Since(begin) < d {
-				if err := p.transaction(ctx, pool, shop.Order(int(next.Add(1)))); err != nil {
-					return err
+	tripsBefore := trips.Load()
+	c.wal, err = h.walOf(ctx, func() error {
+		begin := time.Now()
+		group, ctx := errgroup.WithContext(ctx)
+		for conn := range conns {
+			group.Go(func() error {
+				for time.Since(begin) < d {
+					began := time.Now()
+					if err := p.call(ctx, pool, shop, int(next.Add(int64(p.perCall()))), p.perCall()); err != nil {
+						return err
+					}
+					each[conn] = append(each[conn], time.Since(began).Seconds()*1000)
 				}
-				done.Add(1)
-			}
-			return nil
-		})
-	}
-	err = group.Wait()
-	c.n, c.took = int(done.Load()), time.Since(begin)
+				return nil
+			})
+		}
+		err := group.Wait()
+		c.took = time.Since(begin)
+		return err
+	})
 	postgresThen, _ := familyCPU(h.server.PID())
 	clientThen, _ := processCPU(os.Getpid())
 	c.postgresCPU, c.clientCPU = postgresThen-postgres, clientThen-client
 	if err != nil {
 		return c, err
 	}
-	c.work, err = p.side.work(context.WithoutCancel(ctx))
+	c.each = slices.Concat(each...)
+	slices.Sort(c.each)
+	c.n = len(c.each) * p.perCall()
+	if p.many == nil {
+		c.orders = c.n
+	}
+	c.trips = float64(trips.Load()-tripsBefore) / float64(len(c.each))
+	c.work, err = p.side.work(ctx)
 	return c, err
 }
 
-// added is what a producer adds to a business transaction on a database that does nothing else.
-type added struct{ p50, p99 float64 } // ms
+// added is what a producer adds to a business transaction on a database that does nothing else: ms, and round trips.
+type added struct{ p50, p99, trips float64 }
 
 // compareCommits makes n business transactions without and with the event, in turn, on one connection each.
 func (h *house) compareCommits(ctx context.Context, without, with producer, n int) (a added, err error) {
 	var took [2][]float64
 	var pools [2]*pgxpool.Pool
+	var trips [2]atomic.Int64
+	var before [2]int64
 	both := [2]producer{without, with}
 	for i, p := range both {
 		if err := h.fresh(ctx, p.side); err != nil {
 			return a, err
 		}
-		if pools[i], err = p.pool(ctx, 1, nil); err != nil {
+		if pools[i], err = p.pool(ctx, 1, &trips[i]); err != nil {
 			return a, err
 		}
 		defer pools[i].Close()
+		before[i] = trips[i].Load()
 	}
 	shop := workload.Shop{Name: "added", Orders: n}
 	for i := range n {
@@ -214,26 +315,8 @@ func (h *house) compareCommits(ctx context.Context, without, with producer, n in
 	at := func(percent float64) float64 {
 		return figures.Percentile(took[1], percent) - figures.Percentile(took[0], percent)
 	}
-	return added{at(50), at(99)}, nil
-}
-
-// roundTrips is how often a business transaction with this producer speaks to the server.
-func (h *house) roundTrips(ctx context.Context, p producer) (float64, error) {
-	var trips atomic.Int64
-	pool, err := p.pool(ctx, 1, &trips)
-	if err != nil {
-		return 0, err
-	}
-	defer pool.Close()
-	const n = 50
-	shop := workload.Shop{Name: "trips", Orders: n}
-	before := trips.Load()
-	for i := range n {
-		if err := p.transaction(ctx, pool, shop.Order(i)); err != nil {
-			return 0, err
-		}
-	}
-	return float64(trips.Load()-before) / n, nil
+	spoke := func(i int) int64 { return trips[i].Load() - before[i] }
+	return added{at(50), at(99), float64(spoke(1)-spoke(0)) / float64(n)}, nil
 }
 
 // countedConn counts what is written at once: pgx collects what it sends until it has to wait for an answer.

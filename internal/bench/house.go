@@ -22,6 +22,9 @@ import (
 	"waybill/migrations"
 )
 
+// usualBehaviour is the endpoint's unless a scenario says otherwise.
+var usualBehaviour = endpoint.Behaviour{Latency: endpointLatency}
+
 // endpointLatency is how long the endpoint takes to answer: Amplitude from a data centre nearby.
 const endpointLatency = 50 * time.Millisecond
 

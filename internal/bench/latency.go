@@ -40,7 +40,7 @@ func (h *house) steady(ctx context.Context, p producer, d time.Duration) (l lag,
 		return l, err
 	}
 	defer pool.Close()
-	worker, err := h.startWorker(ctx)
+	worker, err := launch(ctx, 1, h.startWorker)
 	if err != nil {
 		return l, err
 	}
@@ -102,6 +102,34 @@ func (h *house) lags(ctx context.Context, committed map[string]time.Time) ([]flo
 	}
 	slices.Sort(lags)
 	return lags, nil
+}
+
+// latencies are the lag of a steady trickle.
+func (b *bench) latencies(ctx context.Context, _ int) error {
+	_, ours, _, _, err := b.producers()
+	if err != nil {
+		return err
+	}
+	l, err := b.steady(ctx, ours, b.sizes.steady)
+	if err != nil {
+		return err
+	}
+	part := figures.Columns{Title: "Commit to request, 200/s", Ours: "waybill"}
+	b.note(figures.Figure{ID: "lag_p50", Part: part, What: "p50, ms", Unit: "ms", Limit: atMost(80)}, l.p50)
+	b.note(figures.Figure{ID: "lag_p99", Part: part, What: "p99, ms", Unit: "ms", Limit: atMost(250)}, l.p99)
+	return nil
+}
+
+// idles are what a worker takes that has nothing to do.
+func (b *bench) idles(ctx context.Context, _ int) error {
+	i, err := b.idleFor(ctx, b.sizes.idle)
+	if err != nil {
+		return err
+	}
+	part := figures.Columns{Title: "An idle worker", Ours: "waybill"}
+	b.note(figures.Figure{ID: "idle_cpu", Part: part, What: "% of a core", Unit: "%", Limit: atMost(1)}, i.cpu)
+	b.note(figures.Figure{ID: "idle_queries", Part: part, What: "queries/s", Unit: "1/s", Limit: atMost(30)}, i.queries)
+	return nil
 }
 
 // idle is what a worker with nothing to do takes.

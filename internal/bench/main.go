@@ -2,7 +2,7 @@
 
 // Command bench is `make bench`: Waybill beside stock River, in one run, in turn, on one durable Postgres.
 //
-//	go run ./internal/bench [--quick] [--json FILE] [--svg FILE] [--page FILE]
+//	go run ./internal/bench [--quick] [--only NAME,…] [--soak 3m] [--json FILE] [--svg FILE] [--page FILE]
 //
 // Both sides get the same payloads. Each has a database of its own and a worker process of its own; River has its
 // default schema and indexes and the settings of its own bench. What each side did is counted in its database, and
@@ -45,19 +45,30 @@ type options struct {
 	pagePath  string
 	profile   string
 	rounds    int
+	only      []string
+	soak      time.Duration
 }
 
 // command is how to make the same table again.
 func (o options) command() string {
-	switch {
-	case o.quick && o.rounds > 0:
-		return fmt.Sprintf("make bench-quick ARGS=\"--rounds %d\"", o.rounds)
-	case o.rounds > 0:
-		return fmt.Sprintf("make bench ARGS=\"--rounds %d\"", o.rounds)
-	case o.quick:
-		return "make bench-quick"
+	var args []string
+	if o.rounds > 0 {
+		args = append(args, fmt.Sprintf("--rounds %d", o.rounds))
 	}
-	return "make bench"
+	if len(o.only) > 0 {
+		args = append(args, "--only "+strings.Join(o.only, ","))
+	}
+	if o.soak > 0 {
+		args = append(args, "--soak "+o.soak.String())
+	}
+	command := "make bench"
+	if o.quick {
+		command = "make bench-quick"
+	}
+	if len(args) > 0 {
+		command += " ARGS=\"" + strings.Join(args, " ") + "\""
+	}
+	return command
 }
 
 func command() *cobra.Command {
@@ -79,6 +90,8 @@ func command() *cobra.Command {
 	flags.StringVar(&o.pagePath, "page", "", "replace the table in a Markdown `file`")
 	flags.StringVar(&o.profile, "profile", "", "measure nothing; profile drains into a `directory`")
 	flags.IntVar(&o.rounds, "rounds", 0, "`number` of rounds (default 5, quick 3)")
+	flags.StringSliceVar(&o.only, "only", nil, "measure only these `names`: "+strings.Join(names(), ", "))
+	flags.DurationVar(&o.soak, "soak", 0, "soak for a `time` (default 30m, quick none)")
 	root.AddCommand(endpointCommand(), riverCommand(), profiledCommand())
 	root.CompletionOptions.DisableDefaultCmd = true
 	return root
@@ -87,11 +100,11 @@ func command() *cobra.Command {
 // The hidden commands are the processes that the bench starts of itself.
 
 func endpointCommand() *cobra.Command {
-	var latency time.Duration
+	var b endpoint.Behaviour
 	c := &cobra.Command{Use: "endpoint", Hidden: true, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		return endpoint.Serve(cmd.Context(), latency, cmd.OutOrStdout())
+		return endpoint.Serve(cmd.Context(), b, cmd.OutOrStdout())
 	}}
-	c.Flags().DurationVar(&latency, "latency", 0, "")
+	c.Flags().DurationVar(&b.Latency, "latency", 0, "")
 	return c
 }
 
@@ -107,14 +120,27 @@ func profiledCommand() *cobra.Command {
 	}}
 }
 
-func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
-	b := &bench{sizes: full, progress: stderr, figures: map[string]*figures.Figure{}}
+// sizes are those of the mode, with what the flags say.
+func (o options) sizes() sizes {
+	s := full
 	if o.quick {
-		b.sizes = quick
+		s = quick
 	}
 	if o.rounds > 0 {
-		b.sizes.rounds = o.rounds
+		s.rounds, s.few = o.rounds, o.rounds
 	}
+	if o.soak > 0 {
+		s.soak = o.soak
+	}
+	return s
+}
+
+func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
+	all, err := chosen(o)
+	if err != nil {
+		return err
+	}
+	b := &bench{sizes: o.sizes(), progress: stderr, figures: map[string]*figures.Figure{}}
 	report := figures.Report{Command: o.command(), Machine: describeMachine(), Rounds: b.sizes.rounds}
 	b.say("building the worker and starting Postgres")
 	if b.house, err = newHouse(ctx); err != nil {
@@ -128,7 +154,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 	if o.profile != "" {
 		return b.profileDrains(ctx, o.profile, stdout)
 	}
-	if err := b.measure(ctx); err != nil {
+	if err := b.measure(ctx, all, o.quick); err != nil {
 		return err
 	}
 	for _, id := range b.order {

@@ -3,12 +3,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -19,8 +19,11 @@ import (
 // perCall is how many bundles a bulk call of waybill.enqueue carries.
 const perCall = 100
 
-// startWorker starts a worker process on an endpoint and returns when it is ready.
-func (h *house) startWorker(ctx context.Context) (*process, error) {
+// startWorker starts a worker process and returns when it is ready.
+func (h *house) startWorker(ctx context.Context) (*process, error) { return h.startWorkerAt(ctx, "") }
+
+// startWorkerAt starts one that connects through another URL than the server's own.
+func (h *house) startWorkerAt(ctx context.Context, databaseURL string) (*process, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -31,7 +34,7 @@ func (h *house) startWorker(ctx context.Context) (*process, error) {
 	}
 	p, err := spawn(h.logs(), "worker", []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"),
-		"DATABASE_URL=" + h.ours.url,
+		"DATABASE_URL=" + cmp.Or(databaseURL, h.ours.url),
 		"ANALYTICS_ENV=production",
 		"AMPLITUDE_API_KEY=key-of-the-bench",
 		"AMPLITUDE_ENDPOINT=" + h.endpoint.URL,
@@ -58,20 +61,25 @@ func (h *house) loadSingle(ctx context.Context, shop workload.Shop, from, to int
 		for i := begin; i < end; i++ {
 			texts = append(texts, string(shop.Order(i).JSON()))
 		}
-		return h.enqueued(ctx, "load_single", texts, end-begin)
+		var queued int
+		if err := h.ours.pool.QueryRow(ctx, query("load_single"), texts).Scan(&queued); err != nil {
+			return err
+		}
+		if queued != len(texts) {
+			return fmt.Errorf("%w: %d of %d", errNotQueued, queued, len(texts))
+		}
+		return nil
 	})
 }
 
 // loadBulk enqueues them 100 a call, each call its own transaction, as backfills do.
 func (h *house) loadBulk(ctx context.Context, shop workload.Shop, from, to int) error {
 	return h.load(ctx, from, to, perCall, func(ctx context.Context, begin, end int) error {
-		var array strings.Builder
+		orders := make([]workload.Order, 0, end-begin)
 		for i := begin; i < end; i++ {
-			array.WriteByte("[,"[min(i-begin, 1)])
-			array.Write(shop.Order(i).JSON())
+			orders = append(orders, shop.Order(i))
 		}
-		array.WriteByte(']')
-		return h.enqueued(ctx, "load_bulk", array.String(), end-begin)
+		return enqueueMany(ctx, h.ours.pool, orders)
 	})
 }
 
@@ -83,15 +91,4 @@ func (h *house) load(ctx context.Context, from, to, step int, one func(ctx conte
 		group.Go(func() error { return one(ctx, begin, min(begin+step, to)) })
 	}
 	return group.Wait()
-}
-
-func (h *house) enqueued(ctx context.Context, name string, bundles any, want int) error {
-	var queued int
-	if err := h.ours.pool.QueryRow(ctx, query(name), bundles).Scan(&queued); err != nil {
-		return err
-	}
-	if queued != want {
-		return fmt.Errorf("%w: %d of %d", errNotQueued, queued, want)
-	}
-	return nil
 }

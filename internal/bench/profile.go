@@ -34,7 +34,7 @@ func (b *bench) profileDrains(ctx context.Context, dir string, stdout io.Writer)
 		name string
 		n    int
 		load loader
-	}{{"single", b.sizes.drain, b.loadSingle}, {"bulk", b.sizes.bulk, b.loadBulk}} {
+	}{{"single", b.sizes.drain, b.loadSingle}, {"bulk", b.sizes.drain, b.loadBulk}} {
 		start := func(ctx context.Context) (*process, error) {
 			if err := b.printStatements(ctx, stdout, "enqueue, "+way.name); err != nil {
 				return nil, err
@@ -43,7 +43,7 @@ func (b *bench) profileDrains(ctx context.Context, dir string, stdout io.Writer)
 				b.self, "profiled", b.endpoint.URL, filepath.Join(dir, way.name))
 		}
 		shop := workload.Shop{Name: "profile", Orders: way.n}
-		d, err := b.drain(ctx, b.ours, way.n, start, func(ctx context.Context) error { return way.load(ctx, shop, 0, way.n) })
+		d, err := b.drain(ctx, b.ours, trial{n: way.n}, start, func(ctx context.Context) error { return way.load(ctx, shop, 0, way.n) })
 		if err != nil {
 			return err
 		}

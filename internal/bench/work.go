@@ -13,6 +13,7 @@ import (
 type work struct {
 	actions   int   // bundles, or stock River's jobs
 	done      int   // delivered, or completed
+	refused   int   // bundles that Amplitude did not want
 	bytes     int64 // of payload, as Postgres writes it
 	jobs      int
 	completed int
@@ -24,7 +25,7 @@ func (s *side) work(ctx context.Context) (w work, err error) {
 	if s.name == "waybill" {
 		name = "ours_work"
 	}
-	err = s.pool.QueryRow(ctx, query(name)).Scan(&w.actions, &w.done, &w.bytes, &w.jobs, &w.completed, &w.orders)
+	err = s.pool.QueryRow(ctx, query(name)).Scan(&w.actions, &w.done, &w.refused, &w.bytes, &w.jobs, &w.completed, &w.orders)
 	return w, err
 }
 
@@ -43,10 +44,10 @@ func (w work) asBusyAs(other work) string {
 	switch {
 	case w.actions != other.actions:
 		return fmt.Sprintf("%d actions against %d", w.actions, other.actions)
-	case w.done != w.actions || w.completed != w.jobs:
-		return fmt.Sprintf("ours: %d of %d delivered, %d of %d jobs completed", w.done, w.actions, w.completed, w.jobs)
-	case other.done != other.actions:
-		return fmt.Sprintf("river: %d of %d completed", other.done, other.actions)
+	case w.done+w.refused != w.actions || w.completed != w.jobs:
+		return fmt.Sprintf("%d of %d done, %d of %d jobs completed", w.done+w.refused, w.actions, w.completed, w.jobs)
+	case other.done+other.refused != other.actions:
+		return fmt.Sprintf("the other: %d of %d done", other.done, other.actions)
 	case math.Abs(float64(w.bytes-other.bytes)) > float64(other.bytes)/100:
 		return fmt.Sprintf("%d bytes of payload against %d", w.bytes, other.bytes)
 	}
@@ -54,7 +55,7 @@ func (w work) asBusyAs(other work) string {
 }
 
 // awaitDrained waits until no job is left to do and returns the database's time at which that was seen.
-func (s *side) awaitDrained(ctx context.Context, p *process) (at time.Time, err error) {
+func (s *side) awaitDrained(ctx context.Context, f fleet) (at time.Time, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, drainPatience, fmt.Errorf("%s: not drained after %v", s.name, drainPatience))
 	defer cancel()
 	const pause = 25 * time.Millisecond
@@ -68,10 +69,11 @@ func (s *side) awaitDrained(ctx context.Context, p *process) (at time.Time, err 
 		if drained {
 			return at, nil
 		}
+		if err := f.failure(); err != nil {
+			return at, err
+		}
 		select {
 		case <-ticker.C:
-		case <-p.finished:
-			return at, p.failure()
 		case <-ctx.Done():
 			return at, context.Cause(ctx)
 		}

@@ -49,12 +49,15 @@ func TestADrainCountsOnlyIfAllArrivedOnce(t *testing.T) {
 
 func TestProducersAreComparedByTheAction(t *testing.T) {
 	t.Parallel()
-	fast := committed{n: 20, took: time.Second, work: work{actions: 20, orders: 20, bytes: 12000}}
-	slow := committed{n: 10, took: time.Second, work: work{actions: 10, orders: 10, bytes: 6000}}
+	fast := committed{n: 20, orders: 20, took: time.Second, work: work{actions: 20, orders: 20, bytes: 12000}}
+	slow := committed{n: 10, orders: 10, took: time.Second, work: work{actions: 10, orders: 10, bytes: 6000}}
 	require.Empty(t, fast.asBusyAs(slow), "more in the same time is what is measured")
 	light := fast
 	light.work.bytes = 11000
 	require.NotEmpty(t, light.asBusyAs(slow))
+	idle := fast
+	idle.work.orders = 0
+	require.NotEmpty(t, idle.asBusyAs(slow), "the business did nothing")
 	lost := fast
 	lost.work.actions--
 	require.NotEmpty(t, lost.asBusyAs(slow))

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,17 +16,22 @@ var loopback = &http.Client{Transport: &http.Transport{Proxy: nil}}
 
 // Counts asks what arrived.
 func (c Client) Counts(ctx context.Context) (counts Counts, err error) {
-	return counts, c.do(ctx, http.MethodGet, "/counts", &counts)
+	return counts, c.do(ctx, http.MethodGet, "/counts", nil, &counts)
 }
 
 // Arrivals asks when single events arrived, the first 100,000.
 func (c Client) Arrivals(ctx context.Context) (arrivals []Arrival, err error) {
-	return arrivals, c.do(ctx, http.MethodGet, "/arrivals", &arrivals)
+	return arrivals, c.do(ctx, http.MethodGet, "/arrivals", nil, &arrivals)
 }
 
 // Reset forgets everything that arrived.
 func (c Client) Reset(ctx context.Context) error {
-	return c.do(ctx, http.MethodPost, "/reset", new(struct{}))
+	return c.do(ctx, http.MethodPost, "/reset", nil, new(struct{}))
+}
+
+// Behave changes what becomes of uploads from now on.
+func (c Client) Behave(ctx context.Context, b Behaviour) error {
+	return c.do(ctx, http.MethodPost, "/behave", b, new(Behaviour))
 }
 
 // Ready says whether a worker's /readyz, or anything else at url, answers 200.
@@ -41,8 +47,12 @@ func Ready(ctx context.Context, url string) bool {
 	return response.Body.Close() == nil && response.StatusCode == http.StatusOK
 }
 
-func (c Client) do(ctx context.Context, method, path string, into any) error {
-	request, err := http.NewRequestWithContext(ctx, method, c.URL+path, http.NoBody)
+func (c Client) do(ctx context.Context, method, path string, send, into any) error {
+	body, err := json.Marshal(send)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, c.URL+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,9 @@
-// Package endpoint is an Amplitude to measure against: it answers every well-formed upload after a fixed time and keeps
-// counts. It checks less than the faithful fake does and so takes less of the machine that the measured sides share
-// with it.
+// Package endpoint is an Amplitude to measure against: it keeps what it is sent, answers after a fixed time, and reads
+// and counts it when it is asked, which is after the clock was stopped. So it takes next to nothing of the machine that
+// the measured sides share with it. It checks less than the faithful fake does.
 package endpoint
 
 import (
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,18 +15,17 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/tidwall/gjson"
 )
 
 // Counts is what arrived since the last reset.
 type Counts struct {
-	Requests  int `json:"requests"`
+	Requests  int `json:"requests"` // that were taken
 	Events    int `json:"events"`
 	Tracks    int `json:"tracks"`    // events that are no $identify and no $groupidentify
 	Distinct  int `json:"distinct"`  // insert_ids
-	Malformed int `json:"malformed"` // requests that were refused
+	Malformed int `json:"malformed"` // requests that Amplitude would not have taken
 	Bytes     int `json:"bytes"`     // of JSON
+	Turned    int `json:"turned"`    // requests that were turned away on purpose
 }
 
 // Arrival says when an insert_id came for the first time.
@@ -36,47 +34,78 @@ type Arrival struct {
 	At       time.Time `json:"at"`
 }
 
-// maxArrivals bounds what is kept for questions about single events.
-const maxArrivals = 100_000
+// Behaviour is what the endpoint does with an upload. It may change between two requests.
+type Behaviour struct {
+	// Latency is the time until the answer, that for reading the request included.
+	Latency time.Duration `json:"latency"`
+	// Refuse is the percentage of bundles whose events are refused by name, always the same ones. Each request is then
+	// read as it comes.
+	Refuse int `json:"refuse"`
+	// Down turns everything away with 503.
+	Down bool `json:"down"`
+}
 
-// maxBody is what the batch API takes: https://amplitude.com/docs/apis/analytics/batch-event-upload
-const maxBody = 20_000_000
+const (
+	// maxArrivals bounds what is kept for questions about single events.
+	maxArrivals = 100_000
+	// maxBody is what the batch API takes: https://amplitude.com/docs/apis/analytics/batch-event-upload
+	maxBody = 20_000_000
+	// maxUnread bounds the bytes that are kept, as they came, until they are read.
+	maxUnread = 256 << 20
+)
 
 // Server is the endpoint. The zero value is not usable; call New.
 type Server struct {
-	latency time.Duration
-	seed    maphash.Seed
+	seed maphash.Seed
 
-	mu       sync.Mutex
-	counts   Counts
-	seen     map[uint64]struct{}
-	arrivals []Arrival
+	mu          sync.Mutex
+	behaviour   Behaviour
+	unread      []upload
+	unreadBytes int
+	counts      Counts
+	seen        map[uint64]struct{}
+	arrivals    []Arrival
 }
 
-// New makes an endpoint that answers each upload after latency, the time for reading it included.
-func New(latency time.Duration) *Server {
-	return &Server{latency: latency, seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
+// upload is a request as it came.
+type upload struct {
+	at   time.Time
+	body []byte
 }
 
-// ServeHTTP takes uploads on /batch and /2/httpapi, and answers GET /counts, GET /arrivals and POST /reset.
+// New makes an endpoint.
+func New(b Behaviour) *Server {
+	return &Server{behaviour: b, seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
+}
+
+// ServeHTTP takes uploads on /batch and /2/httpapi, and answers GET /counts, GET /arrivals, POST /reset and POST /behave.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch r.Method + " " + r.URL.Path {
-	case "POST /batch", "POST /2/httpapi":
+	if r.Method == http.MethodPost && (r.URL.Path == "/batch" || r.URL.Path == "/2/httpapi") {
 		s.upload(w, r)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch r.Method + " " + r.URL.Path {
 	case "GET /counts":
-		s.mu.Lock()
-		defer s.mu.Unlock()
+		s.readAll()
 		s.counts.Distinct = len(s.seen)
 		writeJSON(w, http.StatusOK, s.counts)
 	case "GET /arrivals":
-		s.mu.Lock()
-		defer s.mu.Unlock()
+		s.readAll()
 		writeJSON(w, http.StatusOK, s.arrivals)
 	case "POST /reset":
-		s.mu.Lock()
-		defer s.mu.Unlock()
 		s.counts, s.seen, s.arrivals = Counts{}, map[uint64]struct{}{}, nil
+		s.unread, s.unreadBytes = nil, 0
 		writeJSON(w, http.StatusOK, struct{}{})
+	case "POST /behave":
+		var b Behaviour
+		if err := json.NewDecoder(r.Body).Decode(&b); err != nil {
+			writeJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+			return
+		}
+		s.behaviour = b
+		writeJSON(w, http.StatusOK, b)
 	default:
 		http.NotFound(w, r)
 	}
@@ -84,84 +113,83 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	ids, tracks, size, err := read(r)
+	s.mu.Lock()
+	b := s.behaviour
+	s.mu.Unlock()
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
-		s.mu.Lock()
-		s.counts.Malformed++
-		s.mu.Unlock()
-		writeJSON(w, http.StatusBadRequest, map[string]any{"code": http.StatusBadRequest, "error": err.Error()})
-		return
+		return // the sender is gone
 	}
-	s.count(began, ids, tracks, size)
-	answered := time.NewTimer(s.latency - time.Since(began))
+	var refused []int
+	if b.Refuse > 0 {
+		refused = refusals(body, b.Refuse)
+	}
+	status := s.take(upload{began, body}, b, len(refused) > 0)
+	answered := time.NewTimer(b.Latency - time.Since(began))
 	defer answered.Stop()
 	select {
 	case <-answered.C:
 	case <-r.Context().Done():
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{
-		"code": http.StatusOK, "events_ingested": len(ids), "payload_size_bytes": size,
-		"server_upload_time": time.Now().UnixMilli(),
-	})
+	switch status {
+	case http.StatusOK:
+		// How many events there are is not known yet.
+		writeJSON(w, status, map[string]any{"code": status, "payload_size_bytes": len(body), "server_upload_time": began.UnixMilli()})
+	case http.StatusBadRequest:
+		writeJSON(w, status, map[string]any{
+			"code": status, "error": "Invalid event", "events_with_invalid_fields": map[string][]int{"event_properties": refused},
+		})
+	default:
+		writeJSON(w, status, map[string]any{"code": status, "error": "Service unavailable"})
+	}
 }
 
-func (s *Server) count(at time.Time, ids []string, tracks, size int) {
+// take decides about an upload and keeps it if it is taken.
+func (s *Server) take(u upload, b Behaviour, refused bool) (status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.counts.Requests++
-	s.counts.Events += len(ids)
-	s.counts.Tracks += tracks
-	s.counts.Bytes += size
-	for _, id := range ids {
-		hash := maphash.String(s.seed, id)
-		if _, again := s.seen[hash]; again {
-			continue
-		}
-		s.seen[hash] = struct{}{}
-		if len(s.arrivals) < maxArrivals {
-			s.arrivals = append(s.arrivals, Arrival{strings.Clone(id), at})
-		}
+	switch {
+	case b.Down:
+		s.counts.Turned++
+		return http.StatusServiceUnavailable
+	case refused:
+		s.counts.Turned++
+		return http.StatusBadRequest
 	}
+	s.unread, s.unreadBytes = append(s.unread, u), s.unreadBytes+len(u.body)
+	if s.unreadBytes > maxUnread {
+		s.readAll()
+	}
+	return http.StatusOK
 }
 
-// read unpacks an upload and checks its shape: gzip, JSON, a key, events that each have a type, a device and an
-// insert_id.
-func read(r *http.Request) (ids []string, tracks, size int, err error) {
-	unpacked, err := gzip.NewReader(r.Body)
-	if err != nil {
-		return nil, 0, 0, fmt.Errorf("not gzip: %w", err)
-	}
-	body, err := io.ReadAll(io.LimitReader(unpacked, maxBody+1))
-	if err != nil {
-		return nil, 0, 0, err
-	}
-	switch {
-	case len(body) > maxBody:
-		return nil, 0, 0, errors.New("too large")
-	case !gjson.ValidBytes(body):
-		return nil, 0, 0, errors.New("not JSON")
-	}
-	envelope := gjson.ParseBytes(body)
-	if envelope.Get("api_key").String() == "" {
-		return nil, 0, 0, errors.New("no api_key")
-	}
-	envelope.Get("events").ForEach(func(_, event gjson.Result) bool {
-		kind, device, id := event.Get("event_type").String(), event.Get("device_id").String(), event.Get("insert_id").String()
-		if kind == "" || device == "" || id == "" {
-			err = fmt.Errorf("event %d lacks event_type, device_id or insert_id", len(ids))
-			return false
+// readAll reads and counts what was kept. The caller holds the lock.
+func (s *Server) readAll() {
+	for _, u := range s.unread {
+		events, size, err := read(u.body)
+		if err != nil {
+			s.counts.Malformed++
+			continue
 		}
-		if !strings.HasPrefix(kind, "$") {
-			tracks++
+		s.counts.Requests++
+		s.counts.Events += len(events)
+		s.counts.Bytes += size
+		for _, e := range events {
+			if e.isTrack() {
+				s.counts.Tracks++
+			}
+			hash := maphash.String(s.seed, e.insertID)
+			if _, again := s.seen[hash]; again {
+				continue
+			}
+			s.seen[hash] = struct{}{}
+			if len(s.arrivals) < maxArrivals {
+				s.arrivals = append(s.arrivals, Arrival{strings.Clone(e.insertID), u.at})
+			}
 		}
-		ids = append(ids, id)
-		return true
-	})
-	if err == nil && len(ids) == 0 {
-		err = errors.New("no events")
 	}
-	return ids, tracks, len(body), err
+	s.unread, s.unreadBytes = nil, 0
 }
 
 func writeJSON(w http.ResponseWriter, status int, value any) {
@@ -171,12 +199,12 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 }
 
 // Serve answers on a free loopback port until ctx ends. It writes the address as the first line of stdout.
-func Serve(ctx context.Context, latency time.Duration, stdout io.Writer) error {
+func Serve(ctx context.Context, b Behaviour, stdout io.Writer) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: New(latency), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: New(b), ReadHeaderTimeout: 10 * time.Second}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
 	if _, err := fmt.Fprintf(stdout, "http://%s\n", listener.Addr()); err != nil {
 		_ = listener.Close()

@@ -3,6 +3,8 @@ package endpoint
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -12,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func upload(t *testing.T, s *Server, body string, zipped bool) *httptest.ResponseRecorder {
+func send(t *testing.T, s *Server, body string, zipped bool) *httptest.ResponseRecorder {
 	t.Helper()
 	var b bytes.Buffer
 	if zipped {
@@ -34,11 +36,11 @@ const good = `{"api_key":"k","events":[
 
 func TestCountsEventsAndRepeats(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(New(0))
+	server := httptest.NewServer(New(Behaviour{}))
 	defer server.Close()
 	client := Client{server.URL}
 	for range 2 {
-		require.Equal(t, http.StatusOK, upload(t, server.Config.Handler.(*Server), good, true).Code)
+		require.Equal(t, http.StatusOK, send(t, server.Config.Handler.(*Server), good, true).Code)
 	}
 	counts, err := client.Counts(t.Context())
 	require.NoError(t, err)
@@ -55,7 +57,15 @@ func TestCountsEventsAndRepeats(t *testing.T) {
 	require.Zero(t, counts)
 }
 
-func TestRefusesWhatAmplitudeWouldNotTake(t *testing.T) {
+func counts(t *testing.T, s *Server) (c Counts) {
+	t.Helper()
+	answer := httptest.NewRecorder()
+	s.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/counts", nil))
+	require.NoError(t, json.Unmarshal(answer.Body.Bytes(), &c))
+	return c
+}
+
+func TestCountsWhatAmplitudeWouldNotTake(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
 		"not JSON":     `{"api_key":"k","events":[`,
@@ -64,18 +74,53 @@ func TestRefusesWhatAmplitudeWouldNotTake(t *testing.T) {
 		"no insert_id": `{"api_key":"k","events":[{"event_type":"A","device_id":"d"}]}`,
 		"no device":    `{"api_key":"k","events":[{"event_type":"A","insert_id":"i"}]}`,
 	} {
-		s := New(0)
-		require.Equal(t, http.StatusBadRequest, upload(t, s, body, true).Code, name)
-		require.Equal(t, Counts{Malformed: 1}, s.counts, name)
+		s := New(Behaviour{})
+		send(t, s, body, true)
+		require.Equal(t, Counts{Malformed: 1}, counts(t, s), name)
 	}
-	require.Equal(t, http.StatusBadRequest, upload(t, New(0), good, false).Code, "not compressed")
+	s := New(Behaviour{})
+	send(t, s, good, false)
+	require.Equal(t, Counts{Malformed: 1}, counts(t, s), "not compressed")
+}
+
+func TestRefusesTheSameBundlesEachTimeAndNamesThem(t *testing.T) {
+	t.Parallel()
+	s := New(Behaviour{Refuse: 20})
+	var refused int
+	for i := range 500 {
+		id := fmt.Sprintf("i:order:%d:track", i)
+		body := fmt.Sprintf(`{"api_key":"k","events":[{"event_type":"$identify","device_id":"d","insert_id":"i:order:%d:identify"},
+			{"event_type":"A","device_id":"d","insert_id":%q}]}`, i, id)
+		first, second := send(t, s, body, true), send(t, s, body, true)
+		require.Equal(t, first.Code, second.Code)
+		require.Equal(t, Refuses(id, 20), first.Code == http.StatusBadRequest)
+		if first.Code == http.StatusBadRequest {
+			refused++
+			require.Contains(t, first.Body.String(), `"events_with_invalid_fields":{"event_properties":[1]}`)
+		}
+	}
+	require.InDelta(t, 100, refused, 40)
+	require.Equal(t, 2*refused, counts(t, s).Turned)
+	require.Equal(t, 2*(500-refused), counts(t, s).Requests)
+}
+
+func TestTurnsEverythingAwayWhileDown(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(New(Behaviour{}))
+	defer server.Close()
+	client, s := Client{server.URL}, server.Config.Handler.(*Server)
+	require.NoError(t, client.Behave(t.Context(), Behaviour{Down: true}))
+	require.Equal(t, http.StatusServiceUnavailable, send(t, s, good, true).Code)
+	require.NoError(t, client.Behave(t.Context(), Behaviour{}))
+	require.Equal(t, http.StatusOK, send(t, s, good, true).Code)
+	require.Equal(t, Counts{Requests: 1, Events: 2, Tracks: 1, Distinct: 2, Bytes: len(good), Turned: 1}, counts(t, s))
 }
 
 func TestAnswersAfterItsLatency(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		require.Equal(t, http.StatusOK, upload(t, New(50*time.Millisecond), good, true).Code)
+		require.Equal(t, http.StatusOK, send(t, New(Behaviour{Latency: 50 * time.Millisecond}), good, true).Code)
 		require.Equal(t, 50*time.Millisecond, time.Since(begin))
 	})
 }

@@ -2,7 +2,6 @@ package figures
 
 import (
 	_ "embed"
-	"fmt"
 	"io"
 	"math"
 	"text/template"
@@ -15,8 +14,8 @@ var chartTemplate = template.Must(template.New("chart").Parse(chartText))
 
 // Geometry of the chart, in its own pixels.
 const (
-	chartLeft   = 300
-	chartRoom   = 380
+	chartLeft   = 330
+	chartRoom   = 360
 	chartTop    = 62
 	chartRow    = 28
 	chartFooter = 30
@@ -33,19 +32,19 @@ func (r Report) WriteSVG(w io.Writer) error {
 	var bars []bar
 	widest := 1.0
 	for _, f := range r.Figures {
-		if s := f.Summary(); s.HasRatio {
+		if s := f.Summary(); s.HasRatio && f.Chart != "" {
 			widest = max(widest, s.Ratio.High, f.Limit.AtLeast)
 		}
 	}
 	scale := func(v float64) float64 { return math.Round(v/widest*chartRoom*10) / 10 }
 	for _, f := range r.Figures {
 		s := f.Summary()
-		if !s.HasRatio || !f.Limit.OfRatio {
+		if !s.HasRatio || f.Chart == "" {
 			continue
 		}
 		y := chartTop + len(bars)*chartRow
 		b := bar{
-			What: f.What, Ratio: number(s.Ratio.Median), Colour: colour(s.Verdict),
+			What: f.Chart, Ratio: number(s.Ratio.Median), Colour: colour(s.Verdict),
 			Y: y, TextY: y + 13, MiddleY: y + 8, Top: y - 3, Bottom: y + 19,
 			Width: scale(s.Ratio.Median), Low: chartLeft + scale(s.Ratio.Low), High: chartLeft + scale(s.Ratio.High),
 		}
@@ -59,7 +58,7 @@ func (r Report) WriteSVG(w io.Writer) error {
 	floor := chartTop + len(bars)*chartRow
 	return chartTemplate.Execute(w, map[string]any{
 		"Title": "Waybill beside stock River, in the same run",
-		"Note":  fmt.Sprintf("medians of %d rounds; black: lowest to highest; orange: budget", r.Rounds),
+		"Note":  "medians of the rounds; black: lowest to highest; orange: budget",
 		"Bars":  bars, "Height": floor + chartFooter, "Floor": floor, "LegendY": floor + 16,
 		"One": chartLeft + scale(1),
 	})

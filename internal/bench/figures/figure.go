@@ -9,9 +9,10 @@ import (
 
 // Figure is one thing that was measured, round by round.
 type Figure struct {
-	ID   string `json:"id"`   // stable, for comparing runs
-	What string `json:"what"` // at most 34 characters
-	Unit string `json:"unit"` // e.g. bundles/s, KB
+	ID   string  `json:"id"` // stable, for comparing runs
+	Part Columns `json:"part,omitzero"`
+	What string  `json:"what"` // at most 34 characters
+	Unit string  `json:"unit"` // e.g. bundles/s, KB
 	// Ours and Against have one value a round. Against is empty for a figure that stands alone.
 	Ours    []float64 `json:"ours"`
 	Against []float64 `json:"against,omitempty"`
@@ -22,6 +23,19 @@ type Figure struct {
 	Limit Limit `json:"limit,omitzero"`
 	// Refused is why no ratio is shown: the two sides did not do the same work.
 	Refused string `json:"refused,omitempty"`
+	// Absent is why there are no values at all, e.g. because a program is missing.
+	Absent string `json:"absent,omitempty"`
+	// Chart is what the ratio is called in the chart of Waybill beside stock River, at most 40 characters; "" for not
+	// in it.
+	Chart string `json:"chart,omitempty"`
+}
+
+// Columns open a part of the table: figures with the same Columns stand below one heading.
+type Columns struct {
+	Title string `json:"title"` // at most 34 characters
+	// Ours and Against name the two columns of values, in at most 8 characters each.
+	Ours    string `json:"ours"`
+	Against string `json:"against,omitempty"`
 }
 
 // Limit is the budget of a figure. The zero Limit judges nothing.
@@ -55,7 +69,7 @@ type Summary struct {
 // Summary reduces the figure.
 func (f Figure) Summary() Summary {
 	s := Summary{Ours: SpreadOf(f.Ours), Against: SpreadOf(f.Against)}
-	if f.Refused != "" {
+	if f.Refused != "" || f.Absent != "" {
 		return s
 	}
 	if !f.Apart && len(f.Against) > 0 && len(f.Against) == len(f.Ours) {

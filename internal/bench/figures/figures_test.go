@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -58,10 +59,12 @@ func example() Report {
 		Rounds:  5,
 		Machine: Machine{CPU: "A CPU", Cores: 2, MemoryMB: 2048, Load: 0.1, System: "linux 6", Go: "go1", Postgres: "15", River: "v0"},
 		Figures: []Figure{
-			{ID: "a", What: "drain, 1 a call, bundles/s", Ours: []float64{123456, 130000}, Against: []float64{1234, 1234}, Limit: Limit{AtLeast: 1.3, OfRatio: true}},
-			{ID: "b", What: "refused one", Ours: []float64{5}, Against: []float64{1}, Limit: Limit{AtLeast: 1, OfRatio: true}, Refused: "7 actions against 8"},
+			{ID: "a", What: "drain, 1 a call, bundles/s", Ours: []float64{123456, 130000}, Against: []float64{1234, 1234}, Chart: "drain", Limit: Limit{AtLeast: 1.3, OfRatio: true}},
+			{ID: "b", What: "refused one", Ours: []float64{5}, Against: []float64{1}, Chart: "drain", Limit: Limit{AtLeast: 1, OfRatio: true}, Refused: "7 actions against 8"},
 			{ID: "c", What: "added", Ours: []float64{0.25}, Against: []float64{0.5}, Apart: true, Limit: Limit{AtMost: 0.5}},
 			{ID: "d", What: "alone", Ours: []float64{-1.5}},
+			{ID: "e", Part: Columns{"Another part", "with", "without"}, What: "pooled", Absent: "no pooler here"},
+			{ID: "f", Part: Columns{"Another part", "with", "without"}, What: "own", Ours: []float64{4}, Against: []float64{2}},
 		},
 		Work: []string{"river: 8 actions"},
 	}
@@ -85,16 +88,19 @@ func TestTable(t *testing.T) {
 	}
 	require.Equal(t, []string{"126,728", "1,234", "103", "100–105", "≥1.30", "ok"}, cells("drain, 1 a call, bundles/s"))
 	require.Equal(t, []string{"none"}, cells("refused one"))
-	require.Equal(t, []string{"0.25", "0.50", "0.25–0.25", "≤0.50", "ok"}, cells("added"))
+	require.Equal(t, []string{"0.25", "0.50", "≤0.50", "ok"}, cells("added"))
 	require.Equal(t, []string{"-1.50"}, cells("alone"))
 	require.Contains(t, b.String(), "7 actions against 8")
 	require.Contains(t, b.String(), "river: 8 actions")
+	require.Equal(t, []string{"with", "without", "ratio"}, cells("Another part"), "no budget, no heading for it")
+	require.Equal(t, 1, strings.Count(b.String(), "Another part"))
+	require.Equal(t, "pooled                              not run: no pooler here", lines[slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "pooled") })])
 }
 
 func TestPageKeepsItsProse(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "page.md")
-	require.NoError(t, os.WriteFile(path, []byte("# Before\n"+pageBegin+"old table\n"+pageEnd+"After.\n"), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte("# Before\n"+tableBegin+"old table\n"+tableEnd+"After.\n"), 0o600))
 	r := example()
 	r.Command = "make bench"
 	for range 2 { // again and again
@@ -106,6 +112,33 @@ func TestPageKeepsItsProse(t *testing.T) {
 	require.True(t, strings.HasSuffix(string(page), "After.\n"))
 	require.NotContains(t, string(page), "old table")
 	require.Equal(t, 1, strings.Count(string(page), "$ make bench\n"))
+}
+
+func TestPageSaysWhatOneOrderCosts(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "page.md")
+	require.NoError(t, os.WriteFile(path, []byte(tableBegin+tableEnd+"Then:\n"+orderBegin+"old\n"+orderEnd+"After.\n"), 0o600))
+	read := func() string {
+		page, err := os.ReadFile(path)
+		require.NoError(t, err)
+		return string(page)
+	}
+	require.NoError(t, example().UpdatePage(path))
+	require.Contains(t, read(), orderBegin+"old\n"+orderEnd, "what was not measured is not written")
+
+	r := example()
+	for id, value := range map[string]float64{
+		"added_p50": 0.5, "cpu_enqueue_single": 120, "cpu_enqueue_bulk": 30, "cpu_postgres_single": 120, "cpu_postgres_bulk": 60, "cpu_worker_single": 90, "cpu_worker_bulk": 45,
+		"wal_single": 3, "wal_bulk": 1.5, "events": 1.04,
+	} {
+		r.Figures = append(r.Figures, Figure{ID: id, Ours: []float64{value}})
+	}
+	require.NoError(t, r.UpdatePage(path))
+	page := read()
+	require.NotContains(t, page, "old")
+	require.Contains(t, page, "| Postgres CPU to deliver it | 120 µs | 60.0 µs |")
+	require.Contains(t, page, "are 11.6 a second: 4.00 core-minutes of\nPostgres and 1.50 of the worker, 3.00 GB of WAL and 1.04 million Amplitude events.")
+	require.True(t, strings.HasSuffix(page, orderEnd+"After.\n"))
 }
 
 func TestPageWithoutAPlaceIsLeftAlone(t *testing.T) {
@@ -125,7 +158,7 @@ func TestMachineSaysWhenItIsNotIdle(t *testing.T) {
 	require.Contains(t, Machine{Load: -1}.Lines()[2], "unknown")
 }
 
-func TestChartIsXMLWithOneBarForEachRatioThatHasABudget(t *testing.T) {
+func TestChartIsXMLWithOneBarForEachDrawnRatio(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
 	require.NoError(t, example().WriteSVG(&b))

@@ -59,9 +59,13 @@ func (r Report) Write(w io.Writer) error {
 	for _, line := range r.Machine.Lines() {
 		fmt.Fprintln(&b, line)
 	}
-	fmt.Fprintf(&b, "median of %d alternating rounds (lowest–highest)\n\n", r.Rounds)
-	b.WriteString(row("", "waybill", "river", "ratio", "", "budget"))
-	for _, f := range r.Figures {
+	fmt.Fprintln(&b, "medians of alternating rounds (lowest–highest)")
+	var part Columns
+	for i, f := range r.Figures {
+		if i == 0 || f.Part != part {
+			part = f.Part
+			b.WriteString("\n" + r.heading(part))
+		}
 		b.WriteString(f.row())
 	}
 	b.WriteString("\n")
@@ -72,26 +76,50 @@ func (r Report) Write(w io.Writer) error {
 	return err
 }
 
+// heading names the columns of a part of the table that have something in them.
+func (r Report) heading(part Columns) string {
+	var ratio, budget string
+	for _, f := range r.Figures {
+		if s := f.Summary(); f.Part == part {
+			if s.HasRatio {
+				ratio = "ratio"
+			}
+			if s.Verdict != Unjudged {
+				budget = "budget"
+			}
+		}
+	}
+	return row(part.Title, part.Ours, part.Against, ratio, "", budget)
+}
+
 func (f Figure) row() string {
 	s := f.Summary()
-	against, ratio, spread, budget := "", "", "", ""
+	var against, ratio, spread, budget string
 	switch {
+	case f.Absent != "":
+		return left(f.What, 35) + " not run: " + f.Absent + "\n"
 	case f.Refused != "":
 		return row(f.What, "", "", "none", "", "") + "  no ratio: " + f.Refused + "\n"
 	case s.HasRatio:
 		against, ratio = number(s.Against.Median), number(s.Ratio.Median)
-		spread = number(s.Ratio.Low) + "–" + number(s.Ratio.High)
+		spread = s.Ratio.String()
 	case len(f.Against) > 0:
 		against = number(s.Against.Median)
 		fallthrough
-	case len(f.Ours) > 1:
-		spread = number(s.Ours.Low) + "–" + number(s.Ours.High)
+	default:
+		spread = s.Ours.String()
+	}
+	if len(f.Ours) < 2 {
+		spread = "" // of one round
 	}
 	if s.Verdict != Unjudged {
 		budget = f.Limit.String() + " " + string(s.Verdict)
 	}
 	return row(f.What, number(s.Ours.Median), against, ratio, spread, budget)
 }
+
+// String is the ends of the spread.
+func (s Spread) String() string { return number(s.Low) + "–" + number(s.High) }
 
 // String is the limit as short as it can be, e.g. "≥1.3".
 func (l Limit) String() string {
@@ -105,7 +133,7 @@ func (l Limit) String() string {
 }
 
 func row(what, ours, against, ratio, spread, budget string) string {
-	line := left(what, 36) + right(ours, 8) + right(against, 8) + right(ratio, 6) + "  " + left(spread, 11) + budget
+	line := left(what, 35) + right(ours, 8) + " " + right(against, 8) + right(ratio, 6) + "  " + left(spread, 11) + budget
 	return strings.TrimRight(line, " ") + "\n"
 }
 

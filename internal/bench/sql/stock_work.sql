@@ -2,6 +2,7 @@
 SELECT
     count(*),
     count(*) FILTER (WHERE state = 'completed'),
+    0,
     coalesce(sum(octet_length(args::text)), 0),
     count(*),
     count(*) FILTER (WHERE state = 'completed'),

@@ -3,8 +3,10 @@
 package workload
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 )
 
@@ -25,6 +27,7 @@ type Order struct {
 	Workspace string
 	Cents     int
 	Trait     string // of the user; changing in every order if the Shop says so
+	Bytes     int    // of the bundle, 0 for as many as it has
 }
 
 // Shop decides who places an order.
@@ -35,13 +38,22 @@ type Shop struct {
 	Orders int
 	// Restless users have a trait that differs in each order.
 	Restless bool
+	// Hot gives every other order to one and the same user.
+	Hot bool
+	// Bytes is about how large a bundle is. 0 leaves it at its 600; below, traits and groups are left out, and above,
+	// properties are added that do not compress.
+	Bytes int
 }
 
 // Order is the i-th order. It may be called from several goroutines.
 func (s Shop) Order(i int) Order {
 	users := max(s.Orders/ordersPerUser, 10)
 	user := int(uint64(i) * 2654435761 % uint64(users)) // neighbours are different users
+	if s.Hot && i%2 == 0 {
+		user = 0
+	}
 	o := Order{
+		Bytes:     s.Bytes,
 		Key:       fmt.Sprintf("order:%s:%08d:completed", s.Name, i),
 		Number:    i,
 		User:      fmt.Sprintf("usr_%08d", user),
@@ -90,10 +102,10 @@ type Bundle struct {
 	V        int      `json:"v"`
 	Key      string   `json:"key" river:"unique"`
 	UserID   string   `json:"user_id"`
-	Identify Identify `json:"identify"`
-	Groups   []Group  `json:"groups"`
+	Identify Identify `json:"identify,omitzero"`
+	Groups   []Group  `json:"groups,omitempty"`
 	Track    Track    `json:"track"`
-	Context  Context  `json:"context"`
+	Context  Context  `json:"context,omitzero"`
 	Source   string   `json:"source"`
 }
 
@@ -101,7 +113,7 @@ type Bundle struct {
 type (
 	// Identify is what is known about the user.
 	Identify struct {
-		Set map[string]any `json:"set"`
+		Set map[string]any `json:"set,omitempty"`
 	}
 	// Group is one level of the hierarchy.
 	Group struct {
@@ -126,15 +138,32 @@ type (
 
 // Bundle is the bundle of the order. Stock River gets the same one as the arguments of its job.
 func (o Order) Bundle() Bundle {
-	return Bundle{
-		V: 1, Key: o.Key, UserID: o.User, Source: "server",
-		Identify: Identify{o.Traits()},
-		Groups: []Group{
+	b := Bundle{V: 1, Key: o.Key, UserID: o.User, Source: "server", Track: Track{EventName, Version, o.Properties()}}
+	if o.Bytes == 0 || o.Bytes >= usual {
+		b.Identify = Identify{o.Traits()}
+		b.Groups = []Group{
 			{Type: "account", ID: o.Account, Set: map[string]any{"name": o.AccountName()}},
 			{Type: "workspace", ID: o.Workspace, Parent: o.Account, Set: map[string]any{"name": o.WorkspaceName()}},
-		},
-		Track:   Track{EventName, Version, o.Properties()},
-		Context: Context{"web", "4.2.0", "de"},
+		}
+		b.Context = Context{"web", "4.2.0", "de"}
+	}
+	o.pad(b.Track.Properties)
+	return b
+}
+
+const (
+	usual = 600 // bytes of a bundle
+	note  = 900 // bytes of one added property; Amplitude cuts strings at 1,024 characters
+)
+
+// pad adds notes until the bundle is as large as it is to be.
+func (o Order) pad(properties map[string]any) {
+	random := rand.NewChaCha8([32]byte{byte(o.Number), byte(o.Number >> 8), byte(o.Number >> 16), byte(o.Number >> 24)})
+	for i, missing := 0, o.Bytes-usual; missing > 20; i++ {
+		raw := make([]byte, min(missing-16, note)/2)
+		_, _ = random.Read(raw) // cannot fail
+		properties["note_"+strconv.Itoa(i)] = hex.EncodeToString(raw)
+		missing -= 2*len(raw) + 16
 	}
 }
 

@@ -2,6 +2,7 @@ package workload
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"testing"
 
@@ -18,6 +19,33 @@ func TestBundleIsAboutSixHundredBytes(t *testing.T) {
 		size := len(bytes.ReplaceAll(spaced.Bytes(), []byte("\n"), nil))
 		require.InDelta(t, 600, size, 30)
 	}
+}
+
+func TestBundlesAreAsLargeAsAsked(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{300, 1000, 8000} {
+		shop := Shop{Name: "drain", Orders: 1000, Bytes: size}
+		for i := range 100 {
+			text := shop.Order(i).JSON()
+			require.InDelta(t, size, len(text), float64(size)*0.1)
+			require.Equal(t, text, shop.Order(i).JSON())
+		}
+		var packed bytes.Buffer
+		w := gzip.NewWriter(&packed)
+		_, err := w.Write(shop.Order(1).JSON())
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		require.Greater(t, packed.Len(), size/3, "padding must not compress away")
+	}
+}
+
+func TestAHotUserPlacesHalfOfTheOrders(t *testing.T) {
+	t.Parallel()
+	shop, orders := Shop{Name: "x", Orders: 1000, Hot: true}, map[string]int{}
+	for i := range 1000 {
+		orders[shop.Order(i).User]++
+	}
+	require.InDelta(t, 505, orders["usr_00000000"], 10)
 }
 
 func TestOrdersAreTheSameInEveryRun(t *testing.T) {
