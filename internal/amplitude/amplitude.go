@@ -61,14 +61,17 @@ type Limits struct {
 	MaxBytes int
 	// ThrottlePause is how long a user or device named in a 429 should rest.
 	ThrottlePause time.Duration
+	// PerIdentity is how many events a second Amplitude takes of one user or device, on
+	// average over 30 s.
+	PerIdentity int
 }
 
 // Limits are the documented limits of the API.
 func (a API) Limits() Limits {
 	if a == HTTP {
-		return Limits{MaxEvents: 2_000, MaxBytes: 1_000_000, ThrottlePause: 30 * time.Second}
+		return Limits{MaxEvents: 2_000, MaxBytes: 1_000_000, ThrottlePause: 30 * time.Second, PerIdentity: 30}
 	}
-	return Limits{MaxEvents: 2_000, MaxBytes: 20_000_000, ThrottlePause: 15 * time.Second}
+	return Limits{MaxEvents: 2_000, MaxBytes: 20_000_000, ThrottlePause: 15 * time.Second, PerIdentity: 1_000}
 }
 
 // BaseURL is the address of Amplitude's ingestion hosts in a region: "us" or "eu". Keys of one region are

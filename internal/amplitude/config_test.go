@@ -76,8 +76,8 @@ func TestDefaultTransportIsCareful(t *testing.T) {
 
 func TestLimitsFollowTheAPI(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, Limits{MaxEvents: 2_000, MaxBytes: 20_000_000, ThrottlePause: 15 * time.Second}, Batch.Limits())
-	require.Equal(t, Limits{MaxEvents: 2_000, MaxBytes: 1_000_000, ThrottlePause: 30 * time.Second}, HTTP.Limits())
+	require.Equal(t, Limits{MaxEvents: 2_000, MaxBytes: 20_000_000, ThrottlePause: 15 * time.Second, PerIdentity: 1_000}, Batch.Limits())
+	require.Equal(t, Limits{MaxEvents: 2_000, MaxBytes: 1_000_000, ThrottlePause: 30 * time.Second, PerIdentity: 30}, HTTP.Limits())
 }
 
 func TestNamesOfAPIsAndRegions(t *testing.T) {

@@ -40,7 +40,7 @@ type batcher struct {
 	delayed []delayedRef
 	held    map[*heldJob]struct{}
 	flying  int            // bundles in flights
-	written map[int64]bool // jobs that a record has completed, until River says the same
+	written map[int64]bool // jobs that River must not write: completed by a record, or another worker's by now
 	changed chan struct{}  // capacity 1: something came or was put back
 }
 
@@ -112,8 +112,8 @@ func (b *batcher) completed(jobs []int64) {
 	}
 }
 
-// isCompleted says so, once.
-func (b *batcher) isCompleted(job int64) bool {
+// isWritten says, once, that River has nothing to write about the end of a job.
+func (b *batcher) isWritten(job int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	was := b.written[job]
@@ -327,7 +327,7 @@ func (b *batcher) lose(mine map[int64]bool) {
 	defer b.mu.Unlock()
 	for job := range b.held {
 		if !mine[job.id] {
-			job.lost = true
+			job.lost, b.written[job.id] = true, true
 			b.release(job)
 		}
 	}

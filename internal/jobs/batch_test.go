@@ -436,7 +436,7 @@ func TestAJobEndsWithItsLastBundle(t *testing.T) {
 	require.ElementsMatch(t, []int64{1, 2}, b.ends([]*item{of(two, 21), of(one, 10), of(two, 20)}))
 
 	b.completed([]int64{1})
-	require.True(t, b.isCompleted(1))
-	require.False(t, b.isCompleted(1))
-	require.False(t, b.isCompleted(2))
+	require.True(t, b.isWritten(1))
+	require.False(t, b.isWritten(1))
+	require.False(t, b.isWritten(2))
 }

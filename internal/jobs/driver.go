@@ -8,10 +8,10 @@ import (
 	"github.com/riverqueue/river/rivertype"
 )
 
-// driver is River's driver for pgx, which is told nothing twice: a job that a record has
-// completed needs no statement of River's any more. River promises nothing about this
-// interface; an upgrade that changes it does not compile, or fails
-// TestRiverNeedNotCompleteWhatIsRecorded.
+// driver is River's driver for pgx without the writes that must not be: a job that a record
+// has completed needs no statement of River's any more, and one that another worker has
+// taken over is not this worker's to put off. River promises nothing about this interface;
+// an upgrade that changes it does not compile, or fails TestRiverWritesNothingThatIsWritten.
 type driver struct {
 	riverdriver.Driver[pgx.Tx]
 	batcher *batcher
@@ -32,7 +32,7 @@ type executor struct {
 func (e executor) JobSetStateIfRunningMany(ctx context.Context, all *riverdriver.JobSetStateIfRunningManyParams) ([]*rivertype.JobRow, error) {
 	left := &riverdriver.JobSetStateIfRunningManyParams{Now: all.Now, Schema: all.Schema}
 	for i, id := range all.ID {
-		if all.State[i] == rivertype.JobStateCompleted && e.batcher.isCompleted(id) {
+		if e.batcher.isWritten(id) {
 			continue
 		}
 		left.ID = append(left.ID, id)

@@ -240,7 +240,7 @@ func TestPreparesThatMeetSeeEachOther(t *testing.T) {
 		workers[i] = &loop{
 			cfg:       Config{Mode: Deliver, Meter: NoMeter{}},
 			store:     &store{pool: pool, worker: "w", dest: "test", install: "x"},
-			throttled: newThrottled(),
+			throttled: newThrottled(amplitude.Limits{ThrottlePause: time.Minute}),
 			turn:      make(chan struct{}, 1),
 		}
 	}
@@ -283,7 +283,7 @@ func TestABundleThatWasPutBackIsNotReadAgain(t *testing.T) {
 	h := newHouse(t, amplitudetest.Config{})
 	ids := h.enqueue(t, `{"key": "sure", "user_id": "u1", "track": {"event": "E"}}`, `{"key": "doubtful", "user_id": "u2", "track": {"event": "E"}}`)
 	h.exec(t, "INSERT INTO waybill.delivery (bundle_id, outcome, doubt_since, request_id) VALUES ($1, 'in_doubt', clock_timestamp(), 7)", ids[1])
-	l := &loop{cfg: Config{Mode: Deliver, Meter: NoMeter{}}, store: &store{pool: h.pool, worker: "w", dest: "test", install: "x"}, throttled: newThrottled()}
+	l := &loop{cfg: Config{Mode: Deliver, Meter: NoMeter{}}, store: &store{pool: h.pool, worker: "w", dest: "test", install: "x"}, throttled: newThrottled(amplitude.Limits{ThrottlePause: time.Minute})}
 	const life = 3
 	load := func(life int64, refs ...ref) (read []*item, settled int) {
 		out, read, err := l.load(t.Context(), refs, life)

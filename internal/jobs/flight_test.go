@@ -77,7 +77,7 @@ func flying(t *testing.T, s *script, bundles []string, test func(t *testing.T, f
 		}()
 		l := &loop{
 			cfg:   Config{Sender: s, Meter: NoMeter{}, Logger: slog.New(slog.DiscardHandler)},
-			store: &store{install: "w"}, lane: newLane(6, time.Now), throttled: newThrottled(), beat: b,
+			store: &store{install: "w"}, lane: newLane(6, time.Now), throttled: newThrottled(amplitude.Limits{ThrottlePause: time.Minute}), beat: b,
 		}
 		out := &sorted{behind: map[int64][]ref{}}
 		out.send.now, out.send.startedAt, out.send.base = time.Now(), time.Now(), map[identity]*profile{}

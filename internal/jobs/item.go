@@ -26,6 +26,7 @@ type item struct {
 	plan *planned // what the tracking plan says; nil without one
 
 	touched []identity // see touches
+	again   bool       // it was read a while ago, and put back
 }
 
 // back is the item on its way back in line. It need not be read again, unless its fate

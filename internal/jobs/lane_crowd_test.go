@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"waybill/internal/amplitude"
@@ -102,4 +103,23 @@ func crowd(l *lane, visits []visit) (problem string) {
 		}
 	}
 	return problem
+}
+
+// A batch that finds the lane closed when its turn comes is a probe, and takes only a few
+// bundles with it: the others go back to the front of the line.
+func TestAProbeIsSmall(t *testing.T) {
+	t.Parallel()
+	l := &loop{batcher: newBatcher(10), lane: newLane(1, time.Now)}
+	l.batcher.admit(1, 1, numbered(1, 3*probeBundles))
+	refs := l.batcher.take(3 * probeBundles)
+	require.Len(t, l.asProbe(refs), 3*probeBundles, "an open lane takes all of it")
+
+	l.lane.leave(amplitude.Answer{Verdict: amplitude.Refused}, 1, true)
+	require.Len(t, l.asProbe(refs), 3*probeBundles, "one of them may be what is refused")
+
+	l.lane = newLane(1, time.Now)
+	l.lane.leave(amplitude.Answer{Verdict: amplitude.Unavailable}, 1, false)
+
+	require.Equal(t, numbered(1, probeBundles), bundlesOf(l.asProbe(refs)))
+	require.Equal(t, numbered(probeBundles+1, 2*probeBundles), bundlesOf(l.batcher.take(1000)))
 }

@@ -72,7 +72,7 @@ func newLedger(t failer) *ledger {
 		bundles: map[int64]*entry{}, profiles: map[identity]*storedProfile{}, requests: map[int64]*flight{},
 		loop: &loop{
 			cfg: Config{Sender: quiet{}}, store: &store{install: "w"},
-			lane: newLane(1, time.Now), throttled: newThrottled(),
+			lane: newLane(1, time.Now), throttled: newThrottled(amplitude.Limits{ThrottlePause: time.Minute}),
 		},
 	}
 }

@@ -26,7 +26,8 @@ const (
 	linger    = 10 * time.Millisecond
 
 	lingerBeside = 50 * time.Millisecond
-	jobsAtOnce   = 5000
+	jobsAtOnce   = 3000 // as many as are under way at full speed, twice
+	probeBundles = 50
 )
 
 const statementTimeout = 30 * time.Second
@@ -102,6 +103,7 @@ func (l *loop) fly(ctx, hard, last context.Context, refs []ref) {
 			l.batcher.putBack(refs)
 			return
 		}
+		refs = l.asProbe(refs)
 	}
 	life := l.beat.current()
 	out, err := l.prepareUntilDone(ctx, refs, life)
@@ -130,6 +132,19 @@ func (l *loop) fly(ctx, hard, last context.Context, refs []ref) {
 	err = f.record(last)
 	l.noticeDeath(ctx, err)
 	l.land(f, err)
+}
+
+// asProbe leaves only a few bundles in a batch that goes out to see whether Amplitude is
+// well again: what they reserve is written to the database, and most likely for nothing.
+// After a refusal it may be one bundle that is not well, and that is found soonest in
+// full requests.
+func (l *loop) asProbe(refs []ref) []ref {
+	lane := l.lane.state()
+	if len(refs) <= probeBundles || lane.Open || lane.Reason == amplitude.Refused.String() {
+		return refs
+	}
+	l.batcher.putBack(refs[probeBundles:])
+	return refs[:probeBundles]
 }
 
 // leaveUnsent gives back a place in the lane that was not used.
@@ -357,7 +372,7 @@ type Config struct {
 	Plan *check.Plan
 	// InstanceLevel makes the id of a bundle's root group its user_id.
 	InstanceLevel bool
-	// Concurrency is how many jobs are held at once, at most 10,000; 0 means 5,000.
+	// Concurrency is how many jobs are held at once, at most 10,000; 0 means 3,000.
 	Concurrency int
 	Logger      *slog.Logger // nil: slog.Default
 	Meter       Meter        // nil: NoMeter

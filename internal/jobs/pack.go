@@ -42,6 +42,17 @@ func (out *sorted) free(items []*item) []*item {
 	return free
 }
 
+// without takes out those whose fate has changed since they were read; they are read
+// anew.
+func (out *sorted) without(items []*item, changed map[int64]bool) []*item {
+	return slices.DeleteFunc(items, func(it *item) bool {
+		if changed[it.id] {
+			out.overflow = append(out.overflow, ref{bundle: it.id, job: it.job})
+		}
+		return changed[it.id]
+	})
+}
+
 // pack plans as many bundles as one request holds; the others go back in line. A bundle
 // is never split over two requests.
 func (out *sorted) pack(install string, items []*item, limits requestLimits) {

@@ -59,6 +59,7 @@ func (l *loop) load(ctx context.Context, refs []ref, life int64) (*sorted, []*it
 	var items []*item
 	for _, r := range refs {
 		if r.read != nil && r.read.life == life {
+			r.read.again = true
 			items = append(items, r.read)
 			continue
 		}
@@ -99,7 +100,7 @@ func (l *loop) load(ctx context.Context, refs []ref, life int64) (*sorted, []*it
 		}
 	}
 	items = slices.DeleteFunc(items, func(it *item) bool {
-		until, why := l.mustWait(it, parked)
+		until, why := l.mustWait(it, parked, out.send.now)
 		if until.IsZero() {
 			return false
 		}
@@ -194,13 +195,13 @@ func (l *loop) judge(row *loaded, it *item, out *sorted) bool {
 const newerVersionPause = time.Minute
 
 // mustWait says until when Amplitude wants nothing of this bundle's user or device.
-func (l *loop) mustWait(it *item, parked map[identity]time.Time) (time.Time, string) {
+func (l *loop) mustWait(it *item, parked map[identity]time.Time, now time.Time) (time.Time, string) {
 	if len(parked) == 0 {
 		return time.Time{}, ""
 	}
 	for _, id := range it.limitedAs() {
 		if until, ok := parked[id]; ok {
-			return l.throttled.due(id, until), "parked"
+			return l.throttled.due(id, l.throttled.plausible(until, now)), "parked"
 		}
 	}
 	return time.Time{}, ""
@@ -221,12 +222,14 @@ func (l *loop) prepare(ctx context.Context, refs []ref, life int64, limits reque
 	for {
 		var missing bool
 		err := l.inTurn(ctx, func(tx pgx.Tx) error {
-			if out.send.base, err = l.lockProfiles(ctx, tx, wanted); err != nil {
+			meanwhile := newSettledMeanwhile(items)
+			if out.send.base, err = l.lockProfiles(ctx, tx, wanted, meanwhile); err != nil {
 				return err
 			}
 			if missing = len(out.send.base) < len(wanted.ids); missing {
 				return nil
 			}
+			items = out.without(items, meanwhile.found)
 			out.pack(l.store.install, out.free(items), limits)
 			return l.writeDown(ctx, tx, out)
 		})

@@ -184,7 +184,7 @@ func (r *Runner) begin(ctx context.Context) (*loop, error) {
 		store:     s,
 		batcher:   newBatcher(r.cfg.Concurrency),
 		lane:      newLane(flights, time.Now),
-		throttled: newThrottled(),
+		throttled: newThrottled(r.cfg.Sender.Limits()),
 		turn:      make(chan struct{}, 1),
 	}
 	l.beat = &beat{store: s, log: r.cfg.Logger, meter: r.cfg.Meter, about: l.about, onDeath: l.takenOver}

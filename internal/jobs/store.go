@@ -20,19 +20,20 @@ func query(name string) string {
 }
 
 var (
-	loadSQL            = query("load")
-	clockSQL           = query("clock")
-	parkedSQL          = query("parked")
-	profilesInsertSQL  = query("profiles_insert")
-	profilesLockSQL    = query("profiles_lock")
-	profilesPrepareSQL = query("profiles_prepare")
-	profilesSeenSQL    = query("profiles_seen")
-	requestOpenSQL     = query("request_open")
-	requestsHeldSQL    = query("requests_held")
-	outcomesSQL        = query("outcomes")
-	walksDueSQL        = query("walks_due")
-	recordSQL          = query("record")
-	violationsSQL      = query("violations")
+	loadSQL             = query("load")
+	clockSQL            = query("clock")
+	parkedSQL           = query("parked")
+	profilesInsertSQL   = query("profiles_insert")
+	profilesLockSQL     = query("profiles_lock")
+	profilesPrepareSQL  = query("profiles_prepare")
+	profilesSeenSQL     = query("profiles_seen")
+	requestOpenSQL      = query("request_open")
+	requestsHeldSQL     = query("requests_held")
+	settledMeanwhileSQL = query("settled_meanwhile")
+	outcomesSQL         = query("outcomes")
+	walksDueSQL         = query("walks_due")
+	recordSQL           = query("record")
+	violationsSQL       = query("violations")
 )
 
 // store is the loop's side of Postgres: who it is, and which project it speaks of.

@@ -1,8 +1,11 @@
 package jobs
 
 import (
+	"cmp"
 	"sync"
 	"time"
+
+	"waybill/internal/amplitude"
 )
 
 // throttled spreads the bundles of identities that Amplitude refuses for sending too
@@ -10,6 +13,8 @@ import (
 // for the same reason, for ever; so they come back in waves, one per pause, and a wave
 // that is refused is followed by smaller ones.
 type throttled struct {
+	limits amplitude.Limits // what is documented, where Amplitude's answer does not say
+
 	mu    sync.Mutex
 	waves map[identity]*wave
 }
@@ -22,15 +27,18 @@ type wave struct {
 }
 
 const (
-	unknownWave  = 200 // when Amplitude does not say what it allows
+	unknownWave  = 200 // when nobody says what is allowed
 	smallestWave = 10
 	largestWave  = 5000
-	unknownPause = time.Minute // of an identity that another worker parked
+	lastWave     = 10 * time.Minute // nobody is told to wait longer before asking again
+	longestPause = 2 * time.Minute  // but for a daily quota
 	forgetWave   = 10 * time.Minute
 	perBundle    = 3 // events that a bundle may make, about
 )
 
-func newThrottled() *throttled { return &throttled{waves: map[identity]*wave{}} }
+func newThrottled(limits amplitude.Limits) *throttled {
+	return &throttled{limits: limits, waves: map[identity]*wave{}}
+}
 
 // refused notes that Amplitude named the identity: nothing of it goes before until.
 // perSecond is how many events it allows, 0 if it does not say.
@@ -41,7 +49,7 @@ func (t *throttled) refused(id identity, until time.Time, pause time.Duration, p
 	switch {
 	case !ok:
 		t.forget(until)
-		t.waves[id] = &wave{until: until, pause: pause, size: firstWave(pause, perSecond)}
+		t.waves[id] = &wave{until: until, pause: pause, size: firstWave(pause, cmp.Or(perSecond, t.limits.PerIdentity))}
 	case until.Sub(w.until) >= pause/2: // else it was refused together with the last one
 		w.until, w.pause, w.assigned = until, pause, 0
 		w.size = max(smallestWave, w.size/2)
@@ -66,14 +74,23 @@ func (t *throttled) due(id identity, until time.Time) time.Time {
 	switch {
 	case !ok: // another worker parked it
 		t.forget(until)
-		w = &wave{until: until, pause: unknownPause, size: unknownWave}
+		w = &wave{until: until, pause: t.limits.ThrottlePause, size: firstWave(t.limits.ThrottlePause, t.limits.PerIdentity)}
 		t.waves[id] = w
 	case w.until.Before(until):
 		w.until, w.assigned = until, 0
 	}
-	later := time.Duration(w.assigned/w.size) * w.pause
+	later := min(time.Duration(w.assigned/w.size)*w.pause, lastWave)
 	w.assigned++
 	return w.until.Add(later)
+}
+
+// plausible is when a park ends that was read from the database. A pause is short, or
+// lasts until the next UTC day: anything else was written before the clock stepped back.
+func (t *throttled) plausible(until, now time.Time) time.Time {
+	if until.Sub(now) > longestPause && !until.Equal(until.UTC().Truncate(24*time.Hour)) {
+		return now.Add(t.limits.ThrottlePause)
+	}
+	return until
 }
 
 // forget drops identities that have been left alone for a while.

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"waybill/internal/amplitude"
 )
 
 var hot = identity{kindUser, "hot"}
@@ -21,7 +23,7 @@ func schedule(t *throttled, id identity, until time.Time, n int) map[time.Durati
 
 func TestAThrottledUserComesBackInWaves(t *testing.T) {
 	t.Parallel()
-	th := newThrottled()
+	th := newThrottled(amplitude.Limits{ThrottlePause: time.Minute})
 	until := epoch.Add(30 * time.Second)
 	th.refused(hot, until, 30*time.Second, 30)
 	// 30 events a second for 30 s are 900 events, which 300 bundles may make.
@@ -47,7 +49,7 @@ func TestWavesFollowWhatAmplitudeAllows(t *testing.T) {
 
 func TestAWaveThatIsRefusedIsFollowedBySmallerOnes(t *testing.T) {
 	t.Parallel()
-	th := newThrottled()
+	th := newThrottled(amplitude.Limits{ThrottlePause: time.Minute})
 	until, size := epoch, unknownWave
 	for range 8 {
 		until = until.Add(30 * time.Second)
@@ -61,7 +63,7 @@ func TestAWaveThatIsRefusedIsFollowedBySmallerOnes(t *testing.T) {
 
 func TestRequestsThatAreRefusedTogetherCountOnce(t *testing.T) {
 	t.Parallel()
-	th := newThrottled()
+	th := newThrottled(amplitude.Limits{ThrottlePause: time.Minute})
 	until := epoch.Add(30 * time.Second)
 	for i := range 6 {
 		th.refused(hot, until.Add(time.Duration(i)*time.Second), 30*time.Second, 0)
@@ -71,7 +73,7 @@ func TestRequestsThatAreRefusedTogetherCountOnce(t *testing.T) {
 
 func TestUsersWaitForThemselvesAlone(t *testing.T) {
 	t.Parallel()
-	th := newThrottled()
+	th := newThrottled(amplitude.Limits{ThrottlePause: time.Minute})
 	until := epoch.Add(30 * time.Second)
 	th.refused(hot, until, 30*time.Second, 0)
 	schedule(th, hot, until, 10_000)
@@ -81,7 +83,7 @@ func TestUsersWaitForThemselvesAlone(t *testing.T) {
 
 func TestWhomAnotherWorkerParkedComesBackInWavesToo(t *testing.T) {
 	t.Parallel()
-	th := newThrottled()
+	th := newThrottled(amplitude.Limits{ThrottlePause: time.Minute})
 	until := epoch.Add(10 * time.Second)
 	require.Equal(t, map[time.Duration]int{10 * time.Second: 200, 70 * time.Second: 100}, schedule(th, hot, until, 300))
 	until = until.Add(time.Hour) // parked once more
@@ -89,9 +91,45 @@ func TestWhomAnotherWorkerParkedComesBackInWavesToo(t *testing.T) {
 	require.Equal(t, epoch.Add(time.Hour+70*time.Second), th.due(hot, epoch.Add(time.Second)), "an older word does not count")
 }
 
+// What Amplitude or another worker does not say is taken from the documents.
+func TestWhatIsDocumentedStandsIn(t *testing.T) {
+	t.Parallel()
+	until := epoch.Add(10 * time.Second)
+	foreign, silent := newThrottled(amplitude.Batch.Limits()), newThrottled(amplitude.HTTP.Limits())
+	require.Equal(t, map[time.Duration]int{10 * time.Second: 5000, 25 * time.Second: 100}, schedule(foreign, hot, until, 5100))
+	silent.refused(hot, until, 30*time.Second, 0)
+	require.Equal(t, map[time.Duration]int{10 * time.Second: 300, 40 * time.Second: 10}, schedule(silent, hot, until, 310))
+}
+
+// A backlog of any size asks again within minutes: by then more may be allowed.
+func TestNobodyWaitsForLongBeforeAskingAgain(t *testing.T) {
+	t.Parallel()
+	th := newThrottled(amplitude.Limits{ThrottlePause: time.Minute})
+	schedule(th, hot, epoch, 100*unknownWave)
+	require.Equal(t, epoch.Add(lastWave), th.due(hot, epoch))
+}
+
+// After the database's clock has stepped back, a park that was written before lies hours
+// ahead. The end of a UTC day, a daily quota's, may.
+func TestAParkFromBeforeTheClockSteppedBackIsShort(t *testing.T) {
+	t.Parallel()
+	th := newThrottled(amplitude.Batch.Limits())
+	now := time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC)
+	for until, want := range map[time.Time]time.Time{
+		now.Add(10 * time.Second):              now.Add(10 * time.Second),
+		now.Add(longestPause):                  now.Add(longestPause),
+		now.Add(2*time.Hour + 10*time.Second):  now.Add(15 * time.Second),
+		now.Add(4 * time.Hour):                 now.Add(4 * time.Hour),
+		now.Add(28 * time.Hour):                now.Add(28 * time.Hour),
+		now.Add(4*time.Hour + time.Nanosecond): now.Add(15 * time.Second),
+	} {
+		require.Equal(t, want, th.plausible(until, now), until)
+	}
+}
+
 func TestWhoBehavesIsForgotten(t *testing.T) {
 	t.Parallel()
-	th := newThrottled()
+	th := newThrottled(amplitude.Limits{ThrottlePause: time.Minute})
 	for i := range 100 {
 		th.refused(identity{kindUser, fmt.Sprint("r", i)}, epoch, 30*time.Second, 0)
 		th.due(identity{kindUser, fmt.Sprint("d", i)}, epoch)

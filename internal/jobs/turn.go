@@ -41,28 +41,62 @@ func wantedProfiles(items []*item) wanted {
 	return w
 }
 
-// lockProfiles locks and reads those of the wanted profiles that exist.
-func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted) (map[identity]*profile, error) {
+// settledMeanwhile asks which of the items have another fate than when they were read:
+// another worker may have had them too, and may have recorded them while their profiles
+// were waited for. It matters to what counts, and to what was read a while ago.
+type settledMeanwhile struct {
+	asked []int64
+	doubt []int64 // of these, the ones that were in doubt
+	found map[int64]bool
+}
+
+func newSettledMeanwhile(items []*item) *settledMeanwhile {
+	s := &settledMeanwhile{doubt: []int64{}, found: map[int64]bool{}}
+	for _, it := range items {
+		if it.inDoubt() {
+			s.doubt = append(s.doubt, it.id)
+		}
+		if it.again || it.inDoubt() || len(it.bundle.Increment) > 0 {
+			s.asked = append(s.asked, it.id)
+		}
+	}
+	return s
+}
+
+// lockProfiles locks and reads those of the wanted profiles that exist, and asks with the
+// locks held what was settled meanwhile.
+func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted, meanwhile *settledMeanwhile) (map[identity]*profile, error) {
 	base := make(map[identity]*profile, len(w.ids))
-	if len(w.ids) == 0 {
+	held := map[int64]bool{}
+	var batch pgx.Batch
+	if len(w.ids) > 0 {
+		batch.Queue(profilesLockSQL, l.store.dest, w.kinds, w.ids).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				id, p, err := scanProfile(rows)
+				if err != nil {
+					return err
+				}
+				if base[id] = p; p.heldBy != 0 {
+					held[p.heldBy] = true
+				}
+			}
+			return rows.Err()
+		})
+	}
+	if len(meanwhile.asked) > 0 {
+		batch.Queue(settledMeanwhileSQL, meanwhile.asked, meanwhile.doubt).Query(func(rows pgx.Rows) error {
+			var id int64
+			_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+				meanwhile.found[id] = true
+				return nil
+			})
+			return err
+		})
+	}
+	if batch.Len() == 0 {
 		return base, nil
 	}
-	rows, err := tx.Query(ctx, profilesLockSQL, l.store.dest, w.kinds, w.ids)
-	if err != nil {
-		return nil, fmt.Errorf("lock %d profiles: %w", len(w.ids), err)
-	}
-	defer rows.Close()
-	held := map[int64]bool{}
-	for rows.Next() {
-		id, p, err := scanProfile(rows)
-		if err != nil {
-			return nil, err
-		}
-		if base[id] = p; p.heldBy != 0 {
-			held[p.heldBy] = true
-		}
-	}
-	if err := rows.Err(); err != nil {
+	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return nil, fmt.Errorf("lock %d profiles: %w", len(w.ids), err)
 	}
 	if len(held) == 0 {

@@ -55,6 +55,9 @@ func (w *walks) run(ctx context.Context) {
 		if err := w.freeStrays(ctx); err != nil && ctx.Err() == nil {
 			w.loop.cfg.Logger.WarnContext(ctx, "cannot look for jobs that were claimed without an answer", "error", err)
 		}
+		if err := w.pullAhead(ctx); err != nil && ctx.Err() == nil {
+			w.loop.cfg.Logger.WarnContext(ctx, "cannot look for jobs that a clock has put out of reach", "error", err)
+		}
 		if err := w.takeDue(ctx); err != nil && ctx.Err() == nil {
 			w.loop.cfg.Logger.WarnContext(ctx, "a maintenance step failed and will be tried again", "error", err)
 		}
@@ -100,6 +103,20 @@ func (w *walks) freeStrays(ctx context.Context) error {
 	if n := freed.RowsAffected(); n > 0 {
 		w.loop.cfg.Meter.Rescued(int(n), 0)
 		w.loop.cfg.Logger.WarnContext(ctx, "gave back jobs that were claimed without this worker learning of it", "jobs", n)
+	}
+	return nil
+}
+
+// pullAhead makes jobs claimable that two clocks which differ have put out of reach.
+func (w *walks) pullAhead(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, statementTimeout, errSlowStatement)
+	defer cancel()
+	pulled, err := w.loop.store.pool.Exec(ctx, query("ahead"))
+	if err != nil {
+		return fmt.Errorf("pull jobs back: %w", err)
+	}
+	if n := pulled.RowsAffected(); n > 0 {
+		w.loop.cfg.Logger.WarnContext(ctx, "made jobs due that were so by one clock only; does the database's clock differ from this one?", "jobs", n)
 	}
 	return nil
 }

@@ -166,3 +166,25 @@ func TestCompletedJobsGoAsFastAsTheyCome(t *testing.T) {
 	require.NoError(t, w.takeDue(t.Context()))
 	require.Equal(t, 1, left(), "after a page that was not full it is due in half a minute")
 }
+
+// River makes jobs available by the worker's clock and claims them by the database's: what
+// one has put out of the other's reach is pulled back, what waits on purpose is not.
+func TestJobsOutOfTheDatabasesReachArePulledBack(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, amplitudetest.Config{})
+	for state, ahead := range map[string]string{"available": "2 hours", "scheduled": "2 hours"} {
+		h.exec(t, `INSERT INTO waybill.river_job (kind, queue, args, state, scheduled_at)
+			VALUES ('bundle', 'analytics', '{}', $1::text::waybill.river_job_state, now() + $2::text::interval)`, state, ahead)
+	}
+	h.exec(t, `INSERT INTO waybill.river_job (kind, queue, args, scheduled_at) VALUES ('bundle', 'analytics', '{}', now() + interval '5 seconds')`)
+	h.exec(t, "UPDATE waybill.walk SET next_at = now() + interval '2 hours'")
+	w := newWalks(&loop{cfg: Config{Logger: slog.New(slog.DiscardHandler), Meter: NoMeter{}}, store: &store{pool: h.pool}})
+
+	require.NoError(t, w.pullAhead(t.Context()))
+	require.NoError(t, w.takeDue(t.Context()))
+
+	require.Equal(t, "available available scheduled", ask[string](t, h, "SELECT string_agg(state::text, ' ' ORDER BY state) FROM waybill.river_job"))
+	require.Equal(t, 1, ask[int](t, h, "SELECT count(*)::int FROM waybill.river_job WHERE scheduled_at <= now()"))
+	require.Equal(t, "payloads profiles violations", ask[string](t, h, "SELECT string_agg(name, ' ' ORDER BY name) FROM waybill.walk WHERE next_at > now() + interval '10 minutes'"),
+		"the sweep does not stand still until the clock is back where it was")
+}

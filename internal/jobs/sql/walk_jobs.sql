@@ -2,7 +2,7 @@
 -- each 10,000 jobs. While a page is full the step is due again at once.
 WITH due AS (
     SELECT 1 FROM waybill.walk
-    WHERE name = 'jobs' AND next_at <= clock_timestamp()
+    WHERE name = 'jobs' AND (next_at <= clock_timestamp() OR next_at > clock_timestamp() + interval '10 minutes')
     FOR UPDATE SKIP LOCKED
 ),
 gone AS (

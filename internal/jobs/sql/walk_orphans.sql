@@ -6,7 +6,7 @@
 WITH due AS (
     SELECT position, settled, restart_at <= clock_timestamp() AS restart
     FROM waybill.walk
-    WHERE name = 'orphans' AND next_at <= clock_timestamp()
+    WHERE name = 'orphans' AND (next_at <= clock_timestamp() OR next_at > clock_timestamp() + interval '10 minutes')
     FOR UPDATE SKIP LOCKED
 ),
 page AS MATERIALIZED (
