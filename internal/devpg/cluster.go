@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -27,6 +28,7 @@ type cluster struct {
 	password string
 	durable  bool
 	settings map[string]string
+	environ  []string
 
 	lock   *os.File
 	dog    *watchdog
@@ -110,6 +112,11 @@ func (c *cluster) initdb(ctx context.Context) error {
 	return os.Rename(fresh, c.dataDir())
 }
 
+// command prepares one of the server programs to run as the server's account.
+func (c *cluster) command(program string, args ...string) *exec.Cmd {
+	return c.account.command(c.program(program), args...)
+}
+
 // run starts one of the server programs with its output in the log, puts it
 // under the watchdog, and returns where in the log its output begins.
 func (c *cluster) run(onDeath syscall.Signal, name string, args ...string) (*process, int64, error) {
@@ -122,7 +129,8 @@ func (c *cluster) run(onDeath syscall.Signal, name string, args ...string) (*pro
 	if err != nil {
 		return nil, 0, err
 	}
-	cmd := c.account.command(c.program(name), args...)
+	cmd := c.command(name, args...)
+	cmd.Env = append(cmd.Env, c.environ...)
 	cmd.Stdout, cmd.Stderr = log, log
 	DieWithParent(cmd.SysProcAttr, onDeath)
 	p, err := startProcess(cmd, nil)

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"sync"
 	"time"
 )
@@ -48,6 +49,10 @@ type Options struct {
 	// Settings are further server settings (postgresql.conf names), winning
 	// over this package's own but for where the server listens.
 	Settings map[string]string
+
+	// Environ are further variables of the server's environment, as NAME=value. A
+	// server under Docker does not get them.
+	Environ []string
 
 	// Log receives the few lines meant for a person: that something is being
 	// downloaded. Nil discards them.
@@ -151,6 +156,17 @@ func (s *Server) DataDir() string {
 		return ""
 	}
 	return s.engine.dataDir()
+}
+
+// Command prepares another of the server's programs, such as pg_basebackup, to run as
+// the server's account. It is nil when the server was given by URL or runs in Docker.
+func (s *Server) Command(program string, args ...string) *exec.Cmd {
+	if e, ok := s.engine.(interface {
+		command(program string, args ...string) *exec.Cmd
+	}); ok {
+		return e.command(program, args...)
+	}
+	return nil
 }
 
 // PID is the process id of the postmaster, for tests that freeze or kill it. It

@@ -28,7 +28,7 @@ func (b binaries) launchDurable(ctx context.Context, opts Options) (_ engine, er
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{binaries: b, home: home, durable: true, settings: opts.Settings, lock: lock}
+	c := &cluster{binaries: b, home: home, durable: true, settings: opts.Settings, environ: opts.Environ, lock: lock}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.remove())

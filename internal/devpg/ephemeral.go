@@ -29,7 +29,7 @@ func (b binaries) launchEphemeral(ctx context.Context, opts Options) (_ engine, 
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{binaries: b, home: dir, settings: opts.Settings, lock: lock}
+	c := &cluster{binaries: b, home: dir, settings: opts.Settings, environ: opts.Environ, lock: lock}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.remove())

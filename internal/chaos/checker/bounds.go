@@ -93,7 +93,8 @@ type Figures struct {
 	Kills                 int           // workers killed
 	Orphans               int           // bundles they held
 	Recover               time.Duration // the longest rescue with nothing else wrong
-	RecoverAny            time.Duration // the longest rescue
+	Alone                 int           // kills with orphans and nothing else wrong until the last was rescued
+	RecoverAny            time.Duration // the longest rescue, whatever else was wrong
 	Stop                  time.Duration // the longest shutdown
 	Drain                 time.Duration // from the last fault's end to the empty queue
 }
@@ -141,6 +142,9 @@ func (c *file) figures() Figures {
 		f.RecoverAny = max(f.RecoverAny, took)
 		if !c.disturbed(k.At, k.At.Add(took)) {
 			f.Recover = max(f.Recover, took)
+			if took > 0 {
+				f.Alone++
+			}
 		}
 	}
 	for _, s := range c.Stops {

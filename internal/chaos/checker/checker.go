@@ -23,13 +23,14 @@ const (
 	Recovery      Rule = "bounded recover" // orphans and shutdowns in time
 	Waste         Rule = "bounded waste"   // nothing is sent again that is settled
 	Liveness      Rule = "liveness"        // the queue drains without help
+	Neighbours    Rule = "neighbours"      // other applications' jobs are left alone
 )
 
 // Rules are all rules, in the order of the report.
 func Rules() []Rule {
 	return []Rule{
 		NoLoss, NoPhantom, Commits, CountedOnce, RetriesEqual, NewestTraits, ExactCounters,
-		AtomicBundle, StatusTruth, Recovery, Waste, Liveness,
+		AtomicBundle, StatusTruth, Recovery, Waste, Liveness, Neighbours,
 	}
 }
 
@@ -50,6 +51,7 @@ func Check(e *Evidence) []Violation {
 	c.repeats()
 	c.traits()
 	c.status()
+	c.neighbour()
 	c.recovery()
 	c.waste()
 	return c.found

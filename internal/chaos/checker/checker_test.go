@@ -100,7 +100,7 @@ func TestFiguresOfAnHonestRun(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, checker.Figures{
 		Committed: 4, RolledBack: 1, Unknown: 2, Recovered: 1, Requests: 4, Taken: 4, Absorbed: 2, Rejected: 1,
-		MostAttempts: 1, Kills: 1, Orphans: 2, Recover: 3 * time.Second, RecoverAny: 3 * time.Second,
+		MostAttempts: 1, Kills: 1, Orphans: 2, Recover: 3 * time.Second, Alone: 1, RecoverAny: 3 * time.Second,
 		Stop: time.Second, Drain: time.Second,
 	}, checker.Measure(honest()))
 }
@@ -198,6 +198,16 @@ func TestTheCheckerFindsEveryLie(t *testing.T) {
 			resend(e, 4, func(map[string]any) {})
 			e.Arrivals[len(e.Arrivals)-1].At = at(6)
 		}},
+		{"a job is cleaned away too early", checker.StatusTruth, "bundle 1", func(e *checker.Evidence) { e.Ledger[0].JobState = "" }},
+		{"another application's jobs are gone", checker.Neighbours, "2 jobs left of 3", func(e *checker.Evidence) {
+			e.Neighbour = checker.Neighbour{Inserted: 3, Left: 2, Worked: 2}
+		}},
+		{"another application's jobs are given up", checker.Neighbours, "1 jobs", func(e *checker.Evidence) {
+			e.Neighbour = checker.Neighbour{Inserted: 3, Left: 3, Worked: 2, GivenUp: 1}
+		}},
+		{"another application cannot work", checker.Neighbours, "none of 3", func(e *checker.Evidence) {
+			e.Neighbour = checker.Neighbour{Inserted: 3, Left: 3}
+		}},
 		{"an attempt is spent", checker.Waste, "bundle 1", func(e *checker.Evidence) { e.Ledger[0].Attempts = 2 }},
 		{"everything sent many times", checker.Waste, "came again", func(e *checker.Evidence) {
 			for range 11 {
@@ -235,6 +245,18 @@ func TestTheCheckerIsFair(t *testing.T) {
 			e.Arrivals[len(e.Arrivals)-1].At = at(3.5)
 			e.Pauses = []checker.Interval{{From: at(1), To: at(4)}}
 		},
+		"a job of a clock that went ahead of its retention": func(e *checker.Evidence) {
+			e.Ledger[0].JobState, e.ClockStepped = "", true
+		},
+		"a job that a foreign leader discarded": func(e *checker.Evidence) {
+			e.Ledger[0].JobState, e.Usurped = "discarded", true
+		},
+		"a neighbour whose River waits for the database's clock": func(e *checker.Evidence) {
+			e.Neighbour, e.ClockStepped = checker.Neighbour{Inserted: 3, Left: 3}, true
+		},
+		"a neighbour that lost its connection at the end": func(e *checker.Evidence) {
+			e.Neighbour = checker.Neighbour{Inserted: 3, Left: 4, Worked: 2}
+		},
 		"a newer trait of a request in flight": func(e *checker.Evidence) {
 			e.Taken[2].UserProperties[checker.Unique] = "a:1"
 		},
@@ -258,6 +280,6 @@ func TestTheCheckerIsFair(t *testing.T) {
 
 func TestEveryRuleIsListed(t *testing.T) {
 	t.Parallel()
-	require.Len(t, checker.Rules(), 12)
+	require.Len(t, checker.Rules(), 13)
 	require.Equal(t, "waste: x", checker.Violation{Rule: "waste", What: "x"}.String())
 }

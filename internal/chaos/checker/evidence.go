@@ -97,6 +97,14 @@ type Stop struct {
 	Code   int // exit code
 }
 
+// Neighbour is what became of the jobs of another application in the same database.
+type Neighbour struct {
+	Inserted int // as it was told
+	Left     int // rows, worked or not
+	Worked   int
+	GivenUp  int // discarded or cancelled
+}
+
 // Limits are the bounds of a run.
 type Limits struct {
 	Recover  time.Duration // kill to the last orphan's outcome
@@ -131,6 +139,12 @@ type Evidence struct {
 	Stops  []Stop
 	Faults []Interval // when something was wrong beside the kills
 	Pauses []Interval // when a worker was frozen in the middle of whatever it did
+
+	// ClockStepped says that the database's clock moved, by more than it keeps completed
+	// jobs. Times here are all on one clock.
+	ClockStepped bool
+	Usurped      bool      // a foreign leader has discarded jobs
+	Neighbour    Neighbour // zero for none
 
 	Healed  time.Time // the end of the last fault
 	Drained time.Time // zero when the queue never became empty

@@ -11,7 +11,7 @@ func (c *file) status() {
 			continue // a phantom
 		}
 		c.outcome(b, action)
-		if b.JobState != "completed" {
+		if !c.jobMayBe(b.JobState) {
 			c.violate(StatusTruth, "bundle %d (%s) is %q and its job is %q", b.ID, key, b.Outcome, b.JobState)
 		}
 		if b.InDoubt && (b.Outcome == "delivered" || b.Outcome == "rejected") {
@@ -20,6 +20,26 @@ func (c *file) status() {
 	}
 	if c.Requests > 0 {
 		c.violate(StatusTruth, "%d requests are still open", c.Requests)
+	}
+}
+
+// jobMayBe says whether a job may end in a state: completed, unless it was cleaned away
+// or somebody else discarded it. What counts then is its bundle.
+func (c *file) jobMayBe(state string) bool {
+	return state == "completed" || state == "" && c.ClockStepped || state == "discarded" && c.Usurped
+}
+
+// neighbour sees that another application's jobs were left alone. With a database clock
+// that is behind its own, River's insert puts them off by as much: that is not ours.
+func (c *file) neighbour() {
+	n := c.Neighbour
+	switch {
+	case n.Left < n.Inserted:
+		c.violate(Neighbours, "a foreign application has %d jobs left of %d", n.Left, n.Inserted)
+	case n.GivenUp > 0:
+		c.violate(Neighbours, "%d jobs of a foreign application were given up", n.GivenUp)
+	case n.Inserted > 0 && n.Worked == 0 && !c.ClockStepped:
+		c.violate(Neighbours, "none of %d jobs of a foreign application was worked", n.Inserted)
 	}
 }
 

@@ -24,16 +24,16 @@ const (
 
 // Link forwards connections to one server. Open starts it, Close ends it.
 type Link struct {
-	network, address string
-	onCommit         func() Cut
-	listener         net.Listener
-	dialer           net.Dialer
-	served           sync.WaitGroup
+	onCommit func() Cut
+	listener net.Listener
+	dialer   net.Dialer
+	served   sync.WaitGroup
 
-	mu     sync.Mutex
-	pairs  map[*pair]struct{}
-	thawed chan struct{} // closed while data may pass
-	closed bool
+	mu               sync.Mutex
+	network, address string // of the server
+	pairs            map[*pair]struct{}
+	thawed           chan struct{} // closed while data may pass
+	closed           bool
 }
 
 // pair is one connection through the link.
@@ -92,6 +92,14 @@ func (l *Link) Thaw() {
 	}
 }
 
+// Redirect leads new connections to another server, and resets those there are.
+func (l *Link) Redirect(network, address string) {
+	l.mu.Lock()
+	l.network, l.address = network, address
+	l.mu.Unlock()
+	l.Cut()
+}
+
 // Cut resets all connections.
 func (l *Link) Cut() {
 	l.mu.Lock()
@@ -129,7 +137,10 @@ func (l *Link) accept() {
 const dialTimeout = 5 * time.Second
 
 func (l *Link) serve(client net.Conn) {
-	server, err := l.dialer.Dial(l.network, l.address)
+	l.mu.Lock()
+	network, address := l.network, l.address
+	l.mu.Unlock()
+	server, err := l.dialer.Dial(network, address)
 	if err != nil {
 		_ = client.Close()
 		return

@@ -7,66 +7,6 @@ import (
 	"time"
 )
 
-// Kind is one way for things to go wrong.
-type Kind string
-
-// Faults of processes, of Postgres, and of the way to it.
-const (
-	KillOne       Kind = "kill one worker"    // SIGKILL, another one starts
-	KillAll       Kind = "kill all workers"   // SIGKILL, all start anew
-	KillUnwritten Kind = "kill before record" // SIGKILL after Amplitude's 200, before it is recorded
-	Pause         Kind = "freeze a worker"    // SIGSTOP past every timeout, then SIGCONT
-	RollingStop   Kind = "rolling restart"    // SIGTERM one after the other
-	PostgresCrash Kind = "postgres crash"     // immediate stop, then recovery
-	Backends      Kind = "terminate backends" // storm of pg_terminate_backend
-	ReadOnly      Kind = "read-only postgres" // as after a failover that left us behind
-	TableLock     Kind = "locked table"       // nobody can touch a job
-	HalfOpen      Kind = "half-open link"     // a worker's connections go silent
-	Reset         Kind = "cut links"          // every connection is reset
-)
-
-// Faults of Amplitude.
-const (
-	Throttle   Kind = "429 naming users"
-	SlowDown   Kind = "429 naming nobody"
-	Errors     Kind = "500 502 503 504"
-	Lost       Kind = "answers lost"
-	Late       Kind = "stored late"
-	Resets     Kind = "resets"
-	Trickle    Kind = "slow answers"
-	Pages      Kind = "HTML pages"
-	OtherShape Kind = "200, other shape"
-	TooLarge   Kind = "413 at 40 events"
-	FirstIndex Kind = "400, first index"
-	RefuseAll  Kind = "400 naming none"
-	KeyRefused Kind = "invalid key"
-	Outage     Kind = "outage"
-)
-
-// processKinds and amplitudeKinds are what rounds draw from, more likely ones repeated.
-// A 429 that names nobody is not among them: it costs a minute, and only long runs have
-// one.
-var (
-	processKinds = []Kind{
-		KillOne, KillUnwritten, KillUnwritten, KillAll, Pause, RollingStop, RollingStop, PostgresCrash, Backends,
-		ReadOnly, TableLock, HalfOpen, Reset,
-	}
-
-	amplitudeKinds = []Kind{
-		Throttle, Errors, Lost, Lost, Late, Resets, Trickle, Pages, OtherShape, TooLarge, FirstIndex, RefuseAll,
-		KeyRefused, Outage,
-	}
-)
-
-// Kinds are all kinds.
-func Kinds() []Kind {
-	return []Kind{
-		KillOne, KillAll, KillUnwritten, Pause, RollingStop, PostgresCrash, Backends, ReadOnly, TableLock, HalfOpen, Reset,
-		Throttle, SlowDown, Errors, Lost, Late, Resets, Trickle, Pages, OtherShape, TooLarge, FirstIndex, RefuseAll,
-		KeyRefused, Outage,
-	}
-}
-
 // Step is one fault at one moment of the run.
 type Step struct {
 	At   time.Duration // after the start of the run
@@ -77,9 +17,13 @@ type Step struct {
 
 // Schedule is all that goes wrong in a run.
 type Schedule struct {
-	Steps    []Step // by At
-	Snapshot bool   // one is held open for the whole run
-	Idle     int    // idle connections held open for the whole run
+	Steps []Step // by At
+
+	// What lasts for the whole run.
+	Snapshot  bool
+	Idle      int           // idle connections
+	Neighbour bool          // a foreign River application
+	Clock     time.Duration // how far the database's clock is ahead of the workers'
 }
 
 // Times of a round.
@@ -91,67 +35,150 @@ const (
 	shortFault = 2 * time.Second
 	longFault  = 7 * time.Second
 	pastDeath  = 13 * time.Second // longer than a heartbeat may be missing
+
+	// A run of this length has room for a fault that costs a minute.
+	longestRun = 2 * time.Minute
+	pastLadder = 65 * time.Second // longer than the lane's longest pause
+	quotaLasts = 8 * time.Second
+)
+
+const (
+	offBy = 2 * time.Hour // of a clock
+	crowd = 300           // idle connections
 )
 
 // Draw makes the schedule of a seed. Long runs begin with a kill in quiet, so that every
 // seed measures how long a rescue takes; short ones have no time to watch it.
 func Draw(seed uint64, length time.Duration) Schedule {
 	random := rand.New(rand.NewPCG(seed, 0x6e656d65736973))
-	s := Schedule{Snapshot: random.IntN(3) == 0}
-	if random.IntN(4) == 0 {
-		s.Idle = 300
-	}
-	at := settle
-	add := func(kind Kind, lasts time.Duration) {
-		s.Steps = append(s.Steps, Step{At: at, For: lasts, Kind: kind, Pick: random.Uint64()})
-	}
+	d := &drawing{random: random, length: length, at: settle, schedule: wholeRun(random)}
 	if length >= longRun {
-		add(KillOne, time.Second)
-		at += watch
+		d.add(time.Second, KillOne)
+		d.at += watch
 	}
-	slow := length >= longRun && random.IntN(6) == 0
-	for {
-		lasts := shortFault + time.Duration(random.Int64N(int64(longFault-shortFault)))
-		var kinds []Kind
-		switch random.IntN(4) {
-		case 0:
-			kinds = []Kind{pick(random, processKinds)}
-		case 1:
-			kinds = []Kind{pick(random, amplitudeKinds)}
+	d.dear()
+	for d.round() {
+	}
+	return d.schedule
+}
+
+// Only makes a schedule of some kinds of faults, one after the other and again, for
+// looking at them closely.
+func Only(seed uint64, length time.Duration, kinds ...Kind) Schedule {
+	d := &drawing{random: rand.New(rand.NewPCG(seed, 0x6f6e6c79)), length: length, at: settle}
+	var steps []Kind
+	for _, kind := range kinds {
+		switch kind {
+		case Snapshot:
+			d.schedule.Snapshot = true
+		case Idle:
+			d.schedule.Idle = crowd
+		case Neighbour:
+			d.schedule.Neighbour = true
+		case ClockOff:
+			d.schedule.Clock = -offBy
 		default:
-			kinds = []Kind{pick(random, processKinds), pick(random, amplitudeKinds)}
+			steps = append(steps, kind)
 		}
-		if slow {
-			kinds, slow = []Kind{SlowDown}, false
+	}
+	for i := 0; len(steps) > 0; i++ {
+		kind := steps[i%len(steps)]
+		lasts := max(longFault-breather, kind.trait().lasts)
+		if d.at+lasts > length {
+			break
 		}
-		longest := lasts
-		for _, kind := range kinds {
-			if kind == Pause || kind == HalfOpen {
-				longest = pastDeath
-			}
+		d.add(lasts, kind)
+		d.at += lasts + breather
+	}
+	return d.schedule
+}
+
+// wholeRun draws what lasts from the beginning to the end.
+func wholeRun(random *rand.Rand) Schedule {
+	s := Schedule{Snapshot: random.IntN(3) == 0, Neighbour: random.IntN(3) == 0}
+	if random.IntN(4) == 0 {
+		s.Idle = crowd
+	}
+	switch random.IntN(5) {
+	case 0:
+		s.Clock = offBy
+	case 1:
+		s.Clock = -offBy
+	}
+	return s
+}
+
+type drawing struct {
+	random   *rand.Rand
+	length   time.Duration
+	at       time.Duration
+	schedule Schedule
+}
+
+// add puts faults side by side.
+func (d *drawing) add(lasts time.Duration, kinds ...Kind) {
+	for _, kind := range kinds {
+		step := Step{At: d.at, For: lasts, Kind: kind, Pick: d.random.Uint64()}
+		if own := kind.trait().lasts; own > 0 {
+			step.For = own
 		}
-		if at+longest > length {
-			return s
-		}
-		for _, kind := range kinds {
-			if kind == Pause || kind == HalfOpen {
-				add(kind, pastDeath)
-			} else {
-				add(kind, lasts)
-			}
-		}
-		at += longest + breather
+		d.schedule.Steps = append(d.schedule.Steps, step)
 	}
 }
 
-func pick(random *rand.Rand, from []Kind) Kind { return from[random.IntN(len(from))] }
-
-// OfAmplitude says whether a kind is a fault of Amplitude.
-func (k Kind) OfAmplitude() bool {
-	switch k {
-	case KillOne, KillAll, KillUnwritten, Pause, RollingStop, PostgresCrash, Backends, ReadOnly, TableLock, HalfOpen, Reset:
-		return false
-	default:
-		return true
+// dear begins the longest runs with a fault that costs a minute, or a day.
+func (d *drawing) dear() {
+	if d.length < longestRun {
+		return
 	}
+	switch d.random.IntN(4) {
+	case 0:
+		d.add(longFault, SlowDown)
+		d.at += longFault + breather
+	case 1:
+		d.add(pastLadder, LongOutage)
+		d.at += pastLadder + breather
+	case 2:
+		d.add(quotaLasts, Quota)
+		d.at += quotaLasts + breather
+	}
+}
+
+// round draws one fault of ours, or one of Amplitude, or both. It is false when the time
+// is over.
+func (d *drawing) round() bool {
+	lasts := shortFault + time.Duration(d.random.Int64N(int64(longFault-shortFault)))
+	ours, theirs := d.pick(ofOurs), d.pick(ofAmplitude)
+	var kinds []Kind
+	switch share := d.random.IntN(4); {
+	case share == 0, ours.alone:
+		kinds = []Kind{ours.kind}
+	case share == 1:
+		kinds = []Kind{theirs.kind}
+	default:
+		kinds = []Kind{ours.kind, theirs.kind}
+	}
+	longest := lasts
+	for _, kind := range kinds {
+		longest = max(longest, kind.trait().lasts)
+	}
+	if d.at+longest > d.length {
+		return false
+	}
+	d.add(lasts, kinds...)
+	d.at += longest + breather
+	return true
+}
+
+// pick draws a kind by its weight.
+func (d *drawing) pick(of group) trait {
+	var from []trait
+	for _, t := range traits {
+		if t.of == of {
+			for range t.weight {
+				from = append(from, t)
+			}
+		}
+	}
+	return from[d.random.IntN(len(from))]
 }

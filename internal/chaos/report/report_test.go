@@ -24,15 +24,17 @@ import (
 func result(seed uint64, violations ...checker.Violation) scenario.Result {
 	return scenario.Result{
 		Seed: seed, Dir: "/tmp/waybill-chaos/seed-7", Length: time.Minute,
-		Schedule: nemesis.Schedule{Snapshot: true, Idle: 300},
+		Healed:  50 * time.Second,
+		Skipped: map[nemesis.Kind]string{nemesis.DiskFull: "a C compiler (cc)"},
 		Bands: []scenario.Band{
+			{Kind: nemesis.Snapshot, To: time.Minute},
 			{Kind: nemesis.KillOne, From: time.Second, To: 2 * time.Second},
 			{Kind: nemesis.Outage, From: 55 * time.Second, To: 59 * time.Second},
 		},
 		Samples: []scenario.Sample{{At: 0}, {At: time.Second, Settled: 50, Waiting: 10}, {At: 2 * time.Second, Settled: 150}},
 		Figures: checker.Figures{
 			Committed: 99999, RolledBack: 9, Unknown: 12, Recovered: 5, Requests: 123456, Absorbed: 1234, Kills: 5,
-			Orphans: 321, Recover: 9400 * time.Millisecond, Stop: 1100 * time.Millisecond, Drain: 12 * time.Second,
+			Orphans: 321, Recover: 9400 * time.Millisecond, Alone: 3, RecoverAny: 27 * time.Second, Stop: 1100 * time.Millisecond, Drain: 12 * time.Second,
 		},
 		Violations: violations,
 	}
@@ -58,6 +60,8 @@ func TestTheTableFitsATerminal(t *testing.T) {
 	require.Contains(t, table, "… and 3 more")
 	require.Contains(t, table, "kept: /tmp/waybill-chaos/seed-7")
 	require.Contains(t, table, "2 seeds, 1 broken: 199998 bundles committed")
+	require.Contains(t, table, "kill to last orphan 9.4s alone (6 kills), 27.0s beside other faults")
+	require.Contains(t, table, "disk full: not run, needs a C compiler (cc)")
 }
 
 func TestTheReportNamesEverything(t *testing.T) {
@@ -68,7 +72,8 @@ func TestTheReportNamesEverything(t *testing.T) {
 	require.NoError(t, err)
 	for _, want := range []string{
 		"2 seeds, 1 broken", "| 1 | 99999 |", "| newest traits | 8 |", "| no loss | 0 |", "](seed-7.svg)",
-		"- 1.0 s to 2.0 s: kill one worker", "- a snapshot was held open", "- 300 idle connections", "- **newest traits**: user u-22",
+		"- kill one worker: 1–2 s", "- open snapshot: 0–60 s", "- disk full: not run, needs a C compiler",
+		"9.4s (3 kills) | 27.0s", "- **newest traits**: user u-22",
 	} {
 		require.Contains(t, string(text), want)
 	}
@@ -94,6 +99,9 @@ func TestThePictureIsSVG(t *testing.T) {
 	picture := report.Timeline(result(1))
 	require.Contains(t, picture, ">kill one worker<")
 	require.Contains(t, picture, ">outage<")
+	require.Contains(t, picture, ">open snapshot<")
+	require.Contains(t, picture, ">all healed<")
+	require.Equal(t, 1, strings.Count(picture, ">kill one worker<"), "a row for each kind")
 	require.Contains(t, picture, ">100<", "the greatest rate")
 	require.Contains(t, picture, ">10<", "the greatest depth")
 }

@@ -6,9 +6,12 @@ package report
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
+	"waybill/internal/chaos/nemesis"
 	"waybill/internal/chaos/scenario"
 )
 
@@ -46,23 +49,43 @@ func Line(r scenario.Result) string {
 // Total is the last line of a table of several seeds.
 func Total(results []scenario.Result) string {
 	var bundles, kills, orphans, rollbacks, unknown, recovered, broken int
-	var rescue, stop, drain time.Duration
+	var alone int
+	var rescue, beside, stop, drain time.Duration
 	for _, r := range results {
 		f := r.Figures
 		bundles, kills, orphans = bundles+f.Committed, kills+f.Kills, orphans+f.Orphans
 		rollbacks, unknown, recovered = rollbacks+f.RolledBack, unknown+f.Unknown, recovered+f.Recovered
-		rescue, stop, drain = max(rescue, f.Recover), max(stop, f.Stop), max(drain, f.Drain)
+		alone += f.Alone
+		rescue, beside = max(rescue, f.Recover), max(beside, f.RecoverAny)
+		stop, drain = max(stop, f.Stop), max(drain, f.Drain)
 		if len(r.Violations) > 0 {
 			broken++
 		}
 	}
+	noun := "seeds"
+	if len(results) == 1 {
+		noun = "seed"
+	}
 	return fmt.Sprintf(`
-%d seeds, %d broken: %d bundles committed, %d rolled back, %d COMMITs
+%d %s, %d broken: %d bundles committed, %d rolled back, %d COMMITs
 without an answer (%d had happened), %d kills with %d orphans.
-Worst: kill to last orphan %s, SIGTERM to exit %s,
-last fault to empty queue %s.
-`, len(results), broken, bundles, rollbacks, unknown, recovered, kills, orphans,
-		seconds(rescue), seconds(stop), seconds(drain))
+Worst: kill to last orphan %s alone (%d kills), %s beside other faults,
+SIGTERM to exit %s, last fault to empty queue %s.
+%s`, len(results), noun, broken, bundles, rollbacks, unknown, recovered, kills, orphans,
+		seconds(rescue), alone, seconds(beside), seconds(stop), seconds(drain), skipped(results))
+}
+
+// skipped names the faults that could not be done here.
+func skipped(results []scenario.Result) string {
+	needs := map[nemesis.Kind]string{}
+	for _, r := range results {
+		maps.Copy(needs, r.Skipped)
+	}
+	var b strings.Builder
+	for _, kind := range slices.Sorted(maps.Keys(needs)) {
+		fmt.Fprintln(&b, wrap(string(kind)+": not run, needs "+needs[kind], 78, "  "))
+	}
+	return b.String()
 }
 
 func seconds(d time.Duration) string {

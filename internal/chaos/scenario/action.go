@@ -16,6 +16,7 @@ const (
 	accounts       = 8
 	visitors       = 5 // anonymous devices
 	poisonShare    = 150
+	poisonedShare  = 10      // while every request is to hold some
 	hottest        = "u-hot" // half of all actions are this user's
 	silencedDevice = "silenced-device"
 	poisonProperty = "poison"
@@ -25,6 +26,7 @@ const (
 type author struct {
 	random   *rand.Rand
 	producer int
+	poisoned func() bool // every request is to hold a bad event; nil for never
 	n        int
 }
 
@@ -34,7 +36,7 @@ func (a *author) next(now time.Time) checker.Action {
 	r := a.random
 	action := checker.Action{Key: fmt.Sprintf("act:%d:%d", a.producer, a.n)}
 	switch {
-	case r.IntN(poisonShare) == 0:
+	case r.IntN(poisonShare) == 0, a.poisoned != nil && a.poisoned() && r.IntN(poisonedShare) == 0:
 		return a.poison(action)
 	case r.IntN(2) == 0:
 		action.User = hottest

@@ -38,17 +38,28 @@ type fleet struct {
 	stops   []checker.Stop
 }
 
+// endedEarly is a worker that ended before it had a heartbeat.
+type endedEarly struct {
+	name  string
+	code  int
+	words error
+}
+
+func (e endedEarly) Error() string {
+	return fmt.Sprintf("%s ended with exit code %d before it was ready: %v", e.name, e.code, e.words)
+}
+
 const readyTimeout = 40 * time.Second
 
-// start starts a worker and returns when it has a heartbeat.
-func (f *fleet) start(ctx context.Context) error {
+// start starts a worker of some version and returns when it has a heartbeat.
+func (f *fleet) start(ctx context.Context, binary string) (*worker, error) {
 	f.started++
 	name := fmt.Sprintf("worker-%d", f.started)
 	way, err := f.house.openLink(ctx, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	p, err := startProcess(name, f.house.binary, []string{"run"}, []string{
+	p, err := startProcess(name, binary, []string{"run"}, []string{
 		"DATABASE_URL=" + f.house.urlThrough(way, "chaos_worker", name),
 		"ANALYTICS_ENV=production",
 		"AMPLITUDE_API_KEY=chaos-key",
@@ -57,7 +68,7 @@ func (f *fleet) start(ctx context.Context) error {
 		"ANALYTICS_LOG_FORMAT=text",
 	}, f.house.dir)
 	if err != nil {
-		return errors.Join(err, way.Close())
+		return nil, errors.Join(err, way.Close())
 	}
 	w := &worker{process: p, link: way}
 	f.mu.Lock()
@@ -75,19 +86,20 @@ func (f *fleet) start(ctx context.Context) error {
 		}
 		select {
 		case <-w.finished:
-			return fmt.Errorf("%s ended before it was ready: %w", name, w.lastWords())
+			w.ordered = true // whoever asked for it hears of it
+			return nil, endedEarly{name, w.state.ExitCode(), w.lastWords()}
 		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready: %w", name, errors.Join(context.Cause(ctx), w.lastWords()))
+			return nil, fmt.Errorf("%s is not ready: %w", name, errors.Join(context.Cause(ctx), w.lastWords()))
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	return nil
+	return w, nil
 }
 
 // fill starts as many workers as are missing.
 func (f *fleet) fill(ctx context.Context) error {
 	for len(f.running()) < f.size {
-		if err := f.start(ctx); err != nil {
+		if _, err := f.start(ctx, f.house.binary); err != nil {
 			return err
 		}
 	}

@@ -28,16 +28,23 @@ type process struct {
 }
 
 func startProcess(name, path string, args, env []string, dir string) (*process, error) {
+	cmd := exec.Command(path, args...) //nolint:noctx // how it ends is the whole point
+	cmd.Env = env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return startCommand(name, cmd, dir, syscall.SIGKILL)
+}
+
+// startCommand starts what leads a process group or a session. onDeath is what it gets
+// when this process dies.
+func startCommand(name string, cmd *exec.Cmd, dir string, onDeath syscall.Signal) (*process, error) {
 	p := &process{name: name, log: filepath.Join(dir, name+".log"), finished: make(chan struct{})}
-	log, err := os.Create(p.log)
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()                  //nolint:errcheck // the child writes it, not we
-	cmd := exec.Command(path, args...) //nolint:noctx // how it ends is the whole point
-	cmd.Env, cmd.Stdout, cmd.Stderr = env, log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	devpg.DieWithParent(cmd.SysProcAttr, syscall.SIGKILL)
+	defer log.Close() //nolint:errcheck // the child writes it, not we
+	cmd.Stdout, cmd.Stderr = log, log
+	devpg.DieWithParent(cmd.SysProcAttr, onDeath)
 	started := make(chan error, 1)
 	go p.own(cmd, started)
 	if err := <-started; err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -47,6 +48,27 @@ var lockJobsSQL string
 //go:embed sql/recording.sql
 var recordingSQL string
 
+//go:embed sql/followed.sql
+var followedSQL string
+
+//go:embed sql/settings.sql
+var settingsSQL string
+
+//go:embed sql/switch_wal.sql
+var switchWALSQL string
+
+//go:embed sql/tomorrow.sql
+var tomorrowSQL string
+
+//go:embed sql/leader.sql
+var leaderSQL string
+
+//go:embed sql/neighbour.sql
+var neighbourSQL string
+
+//go:embed sql/discarded.sql
+var discardedSQL string
+
 // referee looks at the database from outside of the run.
 type referee struct{ pool *pgxpool.Pool }
 
@@ -86,6 +108,66 @@ func (r referee) endBackends(ctx context.Context, program string) (n int, err er
 // recording counts the statements of a program that wait to record an answer.
 func (r referee) recording(ctx context.Context, program string) (n int, err error) {
 	return n, r.pool.QueryRow(ctx, recordingSQL, program).Scan(&n)
+}
+
+// leader is the id of the worker that does River's housekeeping, "" for none.
+func (r referee) leader(ctx context.Context) (id string, err error) {
+	return id, r.pool.QueryRow(ctx, leaderSQL).Scan(&id)
+}
+
+// wakeTomorrow lets River take up again what was put off until tomorrow.
+func (r referee) wakeTomorrow(ctx context.Context) error {
+	_, err := r.pool.Exec(ctx, tomorrowSQL)
+	return err
+}
+
+// seat unseats whoever else leads: an election that only one candidate can win.
+func (r referee) seat(ctx context.Context, candidate string) error {
+	_, err := r.pool.Exec(ctx, "DELETE FROM waybill.river_leader WHERE leader_id <> $1", candidate)
+	return err
+}
+
+// discarded counts the jobs of ours that a foreign leader gave up.
+func (r referee) discarded(ctx context.Context) (n int, err error) {
+	return n, r.pool.QueryRow(ctx, discardedSQL).Scan(&n)
+}
+
+// settings are what the server was told on its command line, by name.
+func (r referee) settings(ctx context.Context) (map[string]string, error) {
+	rows, err := r.pool.Query(ctx, settingsSQL)
+	if err != nil {
+		return nil, err
+	}
+	settings := map[string]string{}
+	var name, value string
+	_, err = pgx.ForEachRow(rows, []any{&name, &value}, func() error {
+		settings[name] = value
+		return nil
+	})
+	return settings, err
+}
+
+// alter changes a setting of the server, with a statement that ALTER SYSTEM begins.
+func (r referee) alter(ctx context.Context, statement string) error {
+	if _, err := r.pool.Exec(ctx, statement); err != nil {
+		return err
+	}
+	_, err := r.pool.Exec(ctx, "SELECT pg_reload_conf()")
+	return err
+}
+
+// follow makes every COMMIT wait for the standby, and fails while the standby lacks one
+// that did not.
+func (r referee) follow(ctx context.Context) error {
+	if err := r.alter(ctx, "ALTER SYSTEM SET synchronous_standby_names = '*'"); err != nil {
+		return err
+	}
+	var standbys int
+	err := r.pool.QueryRow(ctx, followedSQL).Scan(&standbys)
+	if err == nil && standbys == 0 {
+		err = errors.New("the standby does not follow yet")
+	}
+	return err
 }
 
 // collect reads what the database and Amplitude say at the end.

@@ -32,6 +32,7 @@ type Options struct {
 	Bundles  int               // about as many are enqueued, evenly over the duration
 	Workers  int               // processes
 	Worker   string            // path of the worker binary
+	Previous Previous          // a worker of an earlier version
 	Dir      string            // gets a directory for this seed, with histories and logs
 	Schedule *nemesis.Schedule // nil: drawn from the seed
 	Limits   checker.Limits
@@ -49,7 +50,9 @@ type Result struct {
 	Dir        string // with histories and logs
 	Schedule   nemesis.Schedule
 	Length     time.Duration // of the whole run
+	Healed     time.Duration // when the last fault was over, since the start
 	Bands      []Band
+	Skipped    map[nemesis.Kind]string // what could not be done here, and what it needs
 	Samples    []Sample
 	Figures    checker.Figures
 	Violations []checker.Violation
@@ -72,18 +75,18 @@ func Run(ctx context.Context, o Options) (result Result, err error) {
 	if err := os.MkdirAll(result.Dir, 0o700); err != nil {
 		return result, err
 	}
+	if o.Schedule == nil {
+		drawn := nemesis.Draw(o.Seed, o.Duration)
+		o.Schedule = &drawn
+	}
+	result.Schedule, result.Skipped = *o.Schedule, map[nemesis.Kind]string{}
 	h, err := openHouse(ctx, o, result.Dir, time.Now())
 	if err != nil {
 		return result, fmt.Errorf("seed %d: %w", o.Seed, err)
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
-
-	result.Schedule = nemesis.Draw(o.Seed, o.Duration)
-	if o.Schedule != nil {
-		result.Schedule = *o.Schedule
-	}
-	if err := h.burden(ctx, result.Schedule.Snapshot, result.Schedule.Idle); err != nil {
-		return result, err
+	if err := h.load(ctx, &result); err != nil {
+		return result, fmt.Errorf("seed %d: %w", o.Seed, err)
 	}
 	evidence, err := perform(ctx, h, o, &result)
 	if err != nil {
@@ -94,6 +97,41 @@ func Run(ctx context.Context, o Options) (result Result, err error) {
 		err = keep(result, evidence)
 	}
 	return result, err
+}
+
+// load puts on the house what lasts for the whole run.
+func (h *house) load(ctx context.Context, result *Result) (err error) {
+	s := &result.Schedule
+	if s.Clock != 0 {
+		if h.library == nil {
+			s.Clock, result.Skipped[nemesis.ClockOff] = 0, h.noFaults.needs
+		} else if err := h.setClock(s.Clock); err != nil {
+			return err
+		}
+	}
+	if s.Neighbour {
+		way, err := h.openLink(ctx, nil)
+		if err != nil {
+			return err
+		}
+		if h.foreign, err = openNeighbour(ctx, h.ownURL(way)); err != nil {
+			return fmt.Errorf("start a foreign River application: %w", err)
+		}
+	}
+	h.burden.snapshot, h.burden.idle = s.Snapshot, s.Idle
+	return h.burden.take(ctx, h.current.URL())
+}
+
+// wholeRun are the bands of what lasted from the beginning to the end.
+func wholeRun(s nemesis.Schedule, length time.Duration) (bands []Band) {
+	for kind, lasts := range map[nemesis.Kind]bool{
+		nemesis.Snapshot: s.Snapshot, nemesis.Idle: s.Idle > 0, nemesis.Neighbour: s.Neighbour, nemesis.ClockOff: s.Clock != 0,
+	} {
+		if lasts {
+			bands = append(bands, Band{Kind: kind, To: length})
+		}
+	}
+	return bands
 }
 
 // keep leaves beside the histories what the checker saw and what it found.
@@ -113,7 +151,7 @@ func keep(r Result, e *checker.Evidence) error {
 // perform lets everything happen and gathers the evidence.
 func perform(ctx context.Context, h *house, o Options, result *Result) (*checker.Evidence, error) {
 	start := time.Now()
-	v := &villain{house: h, start: start}
+	v := &villain{house: h, start: start, skipped: result.Skipped}
 	var watching sync.WaitGroup
 	watch, stopWatching := context.WithCancel(ctx)
 	defer func() {
@@ -135,6 +173,7 @@ func perform(ctx context.Context, h *house, o Options, result *Result) (*checker
 		return nil, err
 	}
 	e := &checker.Evidence{Healed: time.Now(), Limits: o.Limits}
+	result.Healed = e.Healed.Sub(start)
 	e.Drained = h.drain(ctx, o.Limits.Drain)
 	h.sink.Settle()
 	stopWatching()
@@ -151,9 +190,33 @@ func perform(ctx context.Context, h *house, o Options, result *Result) (*checker
 	}
 	e.Arrivals = h.sink.received()
 	e.Kills, e.Stops, e.Faults, e.Pauses = h.fleet.kills, h.fleet.stops, v.faults, v.pauses
-	result.Bands, result.Length = v.bands, time.Since(start)
-	slices.SortStableFunc(result.Bands, func(a, b Band) int { return cmp.Compare(a.From, b.From) })
-	return e, patiently(ctx, func(ctx context.Context) error { return collect(ctx, h.referee.pool, h.sink.Fake, e) })
+	result.Length = time.Since(start)
+	result.Bands = slices.Concat(v.bands, wholeRun(result.Schedule, result.Length))
+	slices.SortFunc(result.Bands, func(a, b Band) int {
+		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(b.To, a.To), cmp.Compare(a.Kind, b.Kind))
+	})
+	return e, h.collect(ctx, e)
+}
+
+// collect reads what everybody says at the end. The ledger's times are the database's.
+func (h *house) collect(ctx context.Context, e *checker.Evidence) (err error) {
+	if err := patiently(ctx, func(ctx context.Context) error {
+		e.Actions, e.Ledger, e.Taken = nil, nil, nil
+		return collect(ctx, h.referee.pool, h.sink.Fake, e)
+	}); err != nil {
+		return err
+	}
+	for i := range e.Ledger {
+		if b := &e.Ledger[i]; b.Outcome != "" {
+			b.SettledAt = h.clock.here(b.SettledAt)
+		}
+	}
+	e.ClockStepped, e.Usurped = h.clock.stepped(), h.usurped
+	if h.foreign != nil {
+		e.Neighbour, err = h.foreign.end(ctx)
+		h.foreign = nil
+	}
+	return err
 }
 
 // produce starts the producers and returns what ends them and waits for them. Those that
@@ -170,7 +233,7 @@ func (h *house) produce(ctx context.Context, o Options, start time.Time) (stop f
 			return nil, err
 		}
 		p := &producer{
-			author: author{random: newRandom(o.Seed, i), producer: i}, history: lines, pause: pause, judge: commitOutcome,
+			author: author{random: newRandom(o.Seed, i), producer: i, poisoned: h.poison.Load}, history: lines, pause: pause, judge: commitOutcome,
 			url:    h.urlThrough(h.commits, "chaos_app", fmt.Sprintf("producer-%d", i)),
 			enough: func(n int) bool { return committed.Add(int64(n)) >= int64(o.Bundles) },
 		}

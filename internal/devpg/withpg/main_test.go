@@ -16,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"waybill/internal/devpg"
 )
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 	case "command":
 		playCommand()
 	default:
-		os.Exit(m.Run())
+		goleak.VerifyTestMain(m)
 	}
 }
 

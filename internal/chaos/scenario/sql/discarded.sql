@@ -1,0 +1,1 @@
+SELECT count(*) FROM waybill.river_job WHERE kind = 'bundle' AND state = 'discarded';

@@ -1,0 +1,2 @@
+-- Who does River's housekeeping.
+SELECT coalesce((SELECT leader_id FROM waybill.river_leader LIMIT 1), '');
