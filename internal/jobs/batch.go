@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -112,13 +113,20 @@ func (b *batcher) completed(jobs []int64) {
 	}
 }
 
-// isWritten says, once, that River has nothing to write about the end of a job.
+// isWritten says that River has nothing to write about the end of a job.
 func (b *batcher) isWritten(job int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	was := b.written[job]
-	delete(b.written, job)
-	return was
+	return b.written[job]
+}
+
+// ended forgets jobs that were written, once River is done with them.
+func (b *batcher) ended(jobs []int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, id := range jobs {
+		delete(b.written, id)
+	}
 }
 
 // settle says that a bundle has its outcome.
@@ -189,6 +197,13 @@ func (b *batcher) opened(request int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.open[request] = true
+}
+
+// openRequests are those of ours that are being prepared or are under way.
+func (b *batcher) openRequests() []int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.AppendSeq(make([]int64, 0, len(b.open)), maps.Keys(b.open))
 }
 
 // settled lets the bundles go on that waited for a request of ours.
@@ -321,12 +336,17 @@ func (b *batcher) heldIDs() []int64 {
 	return ids
 }
 
-// lose gives up jobs that another worker has taken over.
-func (b *batcher) lose(mine map[int64]bool) {
+// lose gives up those of the held jobs that are not mine any more. One that has come
+// since they were listed is not among them.
+func (b *batcher) lose(held []int64, mine map[int64]bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	asked := make(map[int64]bool, len(held))
+	for _, id := range held {
+		asked[id] = true
+	}
 	for job := range b.held {
-		if !mine[job.id] {
+		if asked[job.id] && !mine[job.id] {
 			job.lost, b.written[job.id] = true, true
 			b.release(job)
 		}

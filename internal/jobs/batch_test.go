@@ -195,7 +195,7 @@ func TestAJobThatIsLostLetsGoOfItsBundles(t *testing.T) {
 		refs := b.take(1)
 		slices.Sort(b.heldIDs())
 		require.ElementsMatch(t, []int64{1, 2, 3}, b.heldIDs())
-		b.lose(map[int64]bool{3: true})
+		b.lose([]int64{1, 2, 3}, map[int64]bool{3: true})
 		<-flying.done
 		<-waiting.done
 		require.True(t, flying.lost)
@@ -345,7 +345,7 @@ func (m *shuffleModel) make(s move) string {
 				m.forget(job)
 			}
 		}
-		m.lose(mine)
+		m.lose(m.heldIDs(), mine)
 	case "wait":
 		pass(foreignWait / 2)
 	}
@@ -437,6 +437,7 @@ func TestAJobEndsWithItsLastBundle(t *testing.T) {
 
 	b.completed([]int64{1})
 	require.True(t, b.isWritten(1))
-	require.False(t, b.isWritten(1))
 	require.False(t, b.isWritten(2))
+	b.ended([]int64{1})
+	require.False(t, b.isWritten(1))
 }

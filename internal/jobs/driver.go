@@ -31,8 +31,10 @@ type executor struct {
 // River's subscribers, of which there are none.
 func (e executor) JobSetStateIfRunningMany(ctx context.Context, all *riverdriver.JobSetStateIfRunningManyParams) ([]*rivertype.JobRow, error) {
 	left := &riverdriver.JobSetStateIfRunningManyParams{Now: all.Now, Schema: all.Schema}
+	var written []int64
 	for i, id := range all.ID {
 		if e.batcher.isWritten(id) {
+			written = append(written, id)
 			continue
 		}
 		left.ID = append(left.ID, id)
@@ -45,7 +47,12 @@ func (e executor) JobSetStateIfRunningMany(ctx context.Context, all *riverdriver
 		left.State = append(left.State, all.State[i])
 	}
 	if len(left.ID) == 0 {
+		e.batcher.ended(written)
 		return nil, nil
 	}
-	return e.Executor.JobSetStateIfRunningMany(ctx, left)
+	rows, err := e.Executor.JobSetStateIfRunningMany(ctx, left)
+	if err == nil { // else River asks again for all of them
+		e.batcher.ended(written)
+	}
+	return rows, err
 }

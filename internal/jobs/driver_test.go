@@ -32,7 +32,7 @@ func TestRiverWritesNothingThatIsWritten(t *testing.T) {
 	river, b := &asked{}, newBatcher(10)
 	b.completed([]int64{1})
 	b.admit(4, 1, numbered(40, 1))
-	b.lose(nil) // another worker has it
+	b.lose([]int64{4}, nil) // another worker has it
 	now, later := time.Now(), time.Now().Add(time.Hour)
 	attempt := 2
 	all := &riverdriver.JobSetStateIfRunningManyParams{
@@ -54,10 +54,26 @@ func TestRiverWritesNothingThatIsWritten(t *testing.T) {
 		State: []rivertype.JobState{"completed", "scheduled"}, Now: &now, Schema: "waybill",
 	}}, river.params)
 
-	river.err = errors.New("away")
-	_, err = executor{river, b}.JobSetStateIfRunningMany(t.Context(), all)
-	require.ErrorIs(t, err, river.err)
-	require.Equal(t, []int64{1, 2, 5, 4}, river.params[1].ID, "asked for again, they are written again, which changes nothing")
+	require.False(t, b.isWritten(1), "it is over")
+}
+
+// River asks again after an error, and another worker's jobs are still not to be written.
+func TestRiverWritesNothingThatIsWrittenWhenItAsksAgain(t *testing.T) {
+	t.Parallel()
+	river, b := &asked{err: errors.New("away")}, newBatcher(10)
+	b.completed([]int64{1})
+	all := &riverdriver.JobSetStateIfRunningManyParams{
+		ID: []int64{1, 2}, Attempt: make([]*int, 2), ErrData: make([][]byte, 2), FinalizedAt: make([]*time.Time, 2),
+		MetadataDoMerge: make([]bool, 2), MetadataUpdates: make([][]byte, 2), ScheduledAt: make([]*time.Time, 2),
+		State: []rivertype.JobState{"available", "available"},
+	}
+	for range 2 {
+		_, err := executor{river, b}.JobSetStateIfRunningMany(t.Context(), all)
+		require.ErrorIs(t, err, river.err)
+	}
+	for _, params := range river.params {
+		require.Equal(t, []int64{2}, params.ID)
+	}
 }
 
 // A field that River adds would not be passed on.

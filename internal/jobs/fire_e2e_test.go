@@ -242,6 +242,7 @@ func TestPreparesThatMeetSeeEachOther(t *testing.T) {
 			store:     &store{pool: pool, worker: "w", dest: "test", install: "x"},
 			throttled: newThrottled(amplitude.Limits{ThrottlePause: time.Minute}),
 			turn:      make(chan struct{}, 1),
+			batcher:   newBatcher(1),
 		}
 	}
 	// Everybody is held at the row's lock first.

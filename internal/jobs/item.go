@@ -29,8 +29,8 @@ type item struct {
 	again   bool       // it was read a while ago, and put back
 }
 
-// back is the item on its way back in line. It need not be read again, unless its fate
-// is in doubt.
+// back is the item on its way back in line, to fly with the next request. It need not be
+// read again, unless its fate is in doubt.
 func (it *item) back() ref {
 	r := ref{bundle: it.id, job: it.job}
 	if !it.inDoubt() {

@@ -351,7 +351,7 @@ func (l *loop) takenOver(ctx context.Context) {
 		mine[id] = true
 	}
 	if rows.Err() == nil {
-		l.batcher.lose(mine)
+		l.batcher.lose(held, mine)
 	}
 }
 

@@ -34,7 +34,7 @@ func (out *sorted) free(items []*item) []*item {
 			}
 		}
 		if behind != 0 {
-			out.behind[behind] = append(out.behind[behind], it.back())
+			out.behind[behind] = append(out.behind[behind], ref{bundle: it.id, job: it.job})
 			continue
 		}
 		free = append(free, it)

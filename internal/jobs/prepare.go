@@ -56,8 +56,15 @@ type postponed struct {
 func (l *loop) load(ctx context.Context, refs []ref, life int64) (*sorted, []*item, error) {
 	byID := make(map[int64]ref, len(refs))
 	ids := make([]int64, 0, len(refs))
-	var items []*item
+	out := &sorted{behind: map[int64][]ref{}}
+	seen := make(map[int64]bool, len(refs))
+	var items, twice []*item
 	for _, r := range refs {
+		if seen[r.bundle] { // it has two jobs: the second one is looked at when the first has ended
+			twice = append(twice, &item{id: r.bundle, job: r.job})
+			continue
+		}
+		seen[r.bundle] = true
 		if r.read != nil && r.read.life == life {
 			r.read.again = true
 			items = append(items, r.read)
@@ -66,7 +73,6 @@ func (l *loop) load(ctx context.Context, refs []ref, life int64) (*sorted, []*it
 		byID[r.bundle] = r
 		ids = append(ids, r.bundle)
 	}
-	out := &sorted{behind: map[int64][]ref{}}
 	parked := map[identity]time.Time{}
 	var rows []*loaded
 
@@ -91,6 +97,9 @@ func (l *loop) load(ctx context.Context, refs []ref, life int64) (*sorted, []*it
 		return nil, nil, fmt.Errorf("load %d bundles: %w", len(ids), err)
 	}
 
+	for _, it := range twice {
+		out.postponed = append(out.postponed, postponed{it, out.send.now.Add(time.Second), "reserved"})
+	}
 	for _, row := range rows {
 		r := byID[row.id]
 		delete(byID, row.id)
@@ -209,7 +218,7 @@ func (l *loop) mustWait(it *item, parked map[identity]time.Time, now time.Time) 
 
 // prepare sorts a batch and, if something has to be sent, writes the request down with
 // its reservations, in one transaction.
-func (l *loop) prepare(ctx context.Context, refs []ref, life int64, limits requestLimits) (*sorted, error) {
+func (l *loop) prepare(ctx context.Context, refs []ref, life int64, limits requestLimits) (out *sorted, err error) {
 	out, items, err := l.load(ctx, refs, life)
 	if err != nil {
 		return nil, err
@@ -218,10 +227,19 @@ func (l *loop) prepare(ctx context.Context, refs []ref, life int64, limits reque
 		out.send.items = items
 		return out, l.recordOutcomes(ctx, out.settled)
 	}
+	// From here on the request may stand in the database, whatever the answer to the
+	// COMMIT: it is this worker's until it is known to be sent or not.
+	id := out.send.request
+	l.batcher.opened(id)
+	defer func() {
+		if err != nil || out.send.request == 0 {
+			l.batcher.settled(id)
+		}
+	}()
 	wanted := wantedProfiles(items)
 	for {
 		var missing bool
-		err := l.inTurn(ctx, func(tx pgx.Tx) error {
+		err := l.inTurn(ctx, wanted, func(tx pgx.Tx) error {
 			meanwhile := newSettledMeanwhile(items)
 			if out.send.base, err = l.lockProfiles(ctx, tx, wanted, meanwhile); err != nil {
 				return err

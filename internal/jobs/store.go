@@ -27,6 +27,7 @@ var (
 	profilesLockSQL     = query("profiles_lock")
 	profilesPrepareSQL  = query("profiles_prepare")
 	profilesSeenSQL     = query("profiles_seen")
+	turnLimitsSQL       = query("turn_limits")
 	requestOpenSQL      = query("request_open")
 	requestsHeldSQL     = query("requests_held")
 	settledMeanwhileSQL = query("settled_meanwhile")

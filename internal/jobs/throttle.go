@@ -76,7 +76,7 @@ func (t *throttled) due(id identity, until time.Time) time.Time {
 		t.forget(until)
 		w = &wave{until: until, pause: t.limits.ThrottlePause, size: firstWave(t.limits.ThrottlePause, t.limits.PerIdentity)}
 		t.waves[id] = w
-	case w.until.Before(until):
+	case w.until.Before(until), t.plausible(w.until, until) != w.until: // told anew, or the clock has stepped back
 		w.until, w.assigned = until, 0
 	}
 	later := min(time.Duration(w.assigned/w.size)*w.pause, lastWave)
@@ -84,10 +84,10 @@ func (t *throttled) due(id identity, until time.Time) time.Time {
 	return w.until.Add(later)
 }
 
-// plausible is when a park ends that was read from the database. A pause is short, or
-// lasts until the next UTC day: anything else was written before the clock stepped back.
+// plausible is when a park ends that was noted some time ago. A pause is short, or lasts
+// until the next UTC day: anything else was noted before the clock stepped back.
 func (t *throttled) plausible(until, now time.Time) time.Time {
-	if until.Sub(now) > longestPause && !until.Equal(until.UTC().Truncate(24*time.Hour)) {
+	if until.Sub(now) > longestPause && !until.Equal(nextUTCDay(now)) {
 		return now.Add(t.limits.ThrottlePause)
 	}
 	return until

@@ -86,9 +86,9 @@ func TestWhomAnotherWorkerParkedComesBackInWavesToo(t *testing.T) {
 	th := newThrottled(amplitude.Limits{ThrottlePause: time.Minute})
 	until := epoch.Add(10 * time.Second)
 	require.Equal(t, map[time.Duration]int{10 * time.Second: 200, 70 * time.Second: 100}, schedule(th, hot, until, 300))
-	until = until.Add(time.Hour) // parked once more
-	require.Equal(t, map[time.Duration]int{time.Hour + 10*time.Second: 200}, schedule(th, hot, until, 200))
-	require.Equal(t, epoch.Add(time.Hour+70*time.Second), th.due(hot, epoch.Add(time.Second)), "an older word does not count")
+	until = until.Add(time.Minute) // parked once more
+	require.Equal(t, map[time.Duration]int{70 * time.Second: 200}, schedule(th, hot, until, 200))
+	require.Equal(t, epoch.Add(130*time.Second), th.due(hot, epoch.Add(time.Second)), "an older word does not count")
 }
 
 // What Amplitude or another worker does not say is taken from the documents.
@@ -120,11 +120,15 @@ func TestAParkFromBeforeTheClockSteppedBackIsShort(t *testing.T) {
 		now.Add(longestPause):                  now.Add(longestPause),
 		now.Add(2*time.Hour + 10*time.Second):  now.Add(15 * time.Second),
 		now.Add(4 * time.Hour):                 now.Add(4 * time.Hour),
-		now.Add(28 * time.Hour):                now.Add(28 * time.Hour),
+		now.Add(28 * time.Hour):                now.Add(15 * time.Second),
 		now.Add(4*time.Hour + time.Nanosecond): now.Add(15 * time.Second),
 	} {
 		require.Equal(t, want, th.plausible(until, now), until)
 	}
+
+	th.refused(hot, now.Add(15*time.Second), 15*time.Second, 0)
+	now = now.Add(-2 * time.Hour)
+	require.Equal(t, now.Add(15*time.Second), th.due(hot, now.Add(15*time.Second)), "nor is it remembered")
 }
 
 func TestWhoBehavesIsForgotten(t *testing.T) {

@@ -13,7 +13,10 @@ import (
 // inTurn runs a transaction that locks profiles, one at a time in this worker. Flights
 // share groups: side by side they would only wait for each other's rows, and what Postgres
 // does for a queue of waiters on each row costs more than the work itself.
-func (l *loop) inTurn(ctx context.Context, do func(tx pgx.Tx) error) error {
+func (l *loop) inTurn(ctx context.Context, w wanted, do func(tx pgx.Tx) error) error {
+	if len(w.ids) == 0 { // it waits for nobody
+		return pgx.BeginFunc(ctx, l.store.pool, do)
+	}
 	select {
 	case l.turn <- struct{}{}:
 		defer func() { <-l.turn }()
@@ -95,6 +98,9 @@ func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted, meanwhile 
 	}
 	if batch.Len() == 0 {
 		return base, nil
+	}
+	if _, err := tx.Exec(ctx, turnLimitsSQL); err != nil {
+		return nil, fmt.Errorf("bound the wait for profiles: %w", err)
 	}
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return nil, fmt.Errorf("lock %d profiles: %w", len(w.ids), err)

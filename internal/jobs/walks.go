@@ -55,6 +55,9 @@ func (w *walks) run(ctx context.Context) {
 		if err := w.freeStrays(ctx); err != nil && ctx.Err() == nil {
 			w.loop.cfg.Logger.WarnContext(ctx, "cannot look for jobs that were claimed without an answer", "error", err)
 		}
+		if err := w.freeForgotten(ctx); err != nil && ctx.Err() == nil {
+			w.loop.cfg.Logger.WarnContext(ctx, "cannot look for requests that nobody sent", "error", err)
+		}
 		if err := w.pullAhead(ctx); err != nil && ctx.Err() == nil {
 			w.loop.cfg.Logger.WarnContext(ctx, "cannot look for jobs that a clock has put out of reach", "error", err)
 		}
@@ -103,6 +106,18 @@ func (w *walks) freeStrays(ctx context.Context) error {
 	if n := freed.RowsAffected(); n > 0 {
 		w.loop.cfg.Meter.Rescued(int(n), 0)
 		w.loop.cfg.Logger.WarnContext(ctx, "gave back jobs that were claimed without this worker learning of it", "jobs", n)
+	}
+	return nil
+}
+
+// freeForgotten takes away requests that were written down without this worker learning of
+// it. What is open is read first: a request that comes meanwhile is too young.
+func (w *walks) freeForgotten(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, statementTimeout, errSlowStatement)
+	defer cancel()
+	open := w.loop.batcher.openRequests()
+	if _, err := w.loop.store.pool.Exec(ctx, query("requests_forgotten"), w.loop.store.worker, open); err != nil {
+		return fmt.Errorf("free forgotten requests: %w", err)
 	}
 	return nil
 }

@@ -116,7 +116,7 @@ func TestWorkOfAJobThatAnotherWorkerTookOver(t *testing.T) {
 		b := newBatcher(10)
 		lost, kept := work(t.Context(), b, 1, 11), work(t.Context(), b, 2, 12)
 		synctest.Wait()
-		b.lose(map[int64]bool{2: true})
+		b.lose([]int64{1, 2}, map[int64]bool{2: true})
 		var snooze *river.JobSnoozeError
 		require.ErrorAs(t, <-lost, &snooze)
 		require.Equal(t, time.Second, snooze.Duration)

@@ -42,6 +42,11 @@ profiles AS (
         seen_at = l.seen_at,
         seen_id = l.seen_id,
         sent_at = coalesce(l.sent_at, p.sent_at),
+        parked_until = greatest(p.parked_until, (
+            SELECT n.until
+            FROM unnest($16::text[], $17::text[], $18::timestamptz[]) AS n (kind, id, until)
+            WHERE n.kind = p.kind AND n.id = p.id
+        )),
         request_id = CASE WHEN l.keep THEN p.request_id END
     FROM locked AS l
     WHERE p.dest = $8 AND p.kind = l.kind AND p.id = l.id
