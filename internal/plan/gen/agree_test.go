@@ -91,7 +91,7 @@ func TestGoAndSchemaAgree(t *testing.T) {
 		draw           func(*rapid.T) validated
 	}{
 		{"report_created", "2.1", func(t *rapid.T) validated {
-			e := events.ReportCreated(place().Workspace(), events.ReportID(anyText.Draw(t, "report_id")), anyType.Draw(t, "type"))
+			e := events.ReportCreated(place().Workspace(), events.ReportID(rapid.OneOf(rapid.Just("r_1"), anyText).Draw(t, "report_id")), anyType.Draw(t, "type"))
 			e = maybe(t, "template_used", e, events.ReportCreatedEvent.TemplateUsed, rapid.Bool())
 			e = maybe(t, "assignee_ref", e, events.ReportCreatedEvent.AssigneeRef, tokens)
 			e = maybe(t, "pages", e, events.ReportCreatedEvent.Pages, anyInt)
@@ -107,10 +107,10 @@ func TestGoAndSchemaAgree(t *testing.T) {
 				anyText.Draw(t, "kind"), anyList.Draw(t, "labels"))
 		}},
 		{"payment_succeeded", "1.0", func(t *rapid.T) validated {
-			return events.PaymentSucceeded(place().Account(), "pay_1", anyFloat.Draw(t, "amount"), anyText.Draw(t, "currency"))
+			return events.PaymentSucceeded(place().Account(), "pay_1", anyFloat.Draw(t, "amount"), rapid.OneOf(rapid.Just("EUR"), anyText).Draw(t, "currency"))
 		}},
 		{"search_performed", "1.0", func(t *rapid.T) validated {
-			e := events.SearchPerformed(events.SearchID(anyText.Draw(t, "search_id")))
+			e := events.SearchPerformed(events.SearchID(rapid.OneOf(rapid.Just("s_1"), anyText).Draw(t, "search_id")))
 			return maybe(t, "results", e, events.SearchPerformedEvent.Results, anyInt)
 		}},
 	}
