@@ -13,7 +13,7 @@ import (
 )
 
 // door is the database's side of a call, for one kind of transaction. bundles is
-// a JSON array; the answers are one a bundle.
+// one bundle or a JSON array of them; the answers are one a bundle.
 type door[TTx any] interface {
 	// enqueue is one statement of tx.
 	enqueue(ctx context.Context, tx TTx, bundles string) ([]answer, error)
@@ -98,8 +98,8 @@ func scanText(rows [][][]byte) ([]answer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("n: %w", err)
 		}
-		id, _ := strconv.ParseInt(string(row[2]), 10, 64) // null, for 0
-		answers = append(answers, answer{n, id, Outcome(row[3]), string(row[4])})
+		id, _ := strconv.ParseInt(string(row[1]), 10, 64) // null, for 0
+		answers = append(answers, answer{n, id, Outcome(row[2]), string(row[3])})
 	}
 	return answers, nil
 }
@@ -148,9 +148,9 @@ func querySQL(ctx context.Context, tx *sql.Tx, query, bundles string) (answers [
 // scan reads one row with the Scan of either driver.
 func scan(into func(...any) error) (answer, error) {
 	var a answer
-	var key, reason *string
+	var reason *string
 	var id *int64
-	if err := into(&a.n, &key, &id, &a.outcome, &reason); err != nil {
+	if err := into(&a.n, &id, &a.outcome, &reason); err != nil {
 		return answer{}, err
 	}
 	if id != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -39,6 +40,9 @@ func (d *fakeDoor) record(function, bundles string) ([]answer, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	call := fakeCall{function: function}
+	if !strings.HasPrefix(bundles, "[") { // the only one
+		bundles = "[" + bundles + "]"
+	}
 	if err := json.Unmarshal([]byte(bundles), &call.bundles); err != nil {
 		return nil, err
 	}

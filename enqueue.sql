@@ -1,4 +1,4 @@
 -- As text, so that no codec for jsonb that an application has registered, and
 -- which might write a Go string as a JSON string, comes in between.
-SELECT n, action_key, bundle_id, outcome, reason
+SELECT n, bundle_id, outcome, reason
 FROM waybill.enqueue($1::text::jsonb)

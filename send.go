@@ -79,21 +79,16 @@ func (c *Client[TTx]) prepare(ctx context.Context, actor Actor, drafts []draft, 
 
 // enqueue sends what was not rejected and enters the answers in the receipt.
 func (c *Client[TTx]) enqueue(ctx context.Context, tx TTx, drafts []draft, receipt Receipt) error {
-	var bundles strings.Builder
-	var sent []int // index of the draft, by position in the call
-	for i, d := range drafts {
-		if receipt.Items[i].Outcome != "" {
-			continue
+	sent := make([]int, 0, len(drafts)) // index of the draft, by position in the call
+	for i := range drafts {
+		if receipt.Items[i].Outcome == "" {
+			sent = append(sent, i)
 		}
-		bundles.WriteByte("[,"[min(len(sent), 1)])
-		bundles.Write(d.payload)
-		sent = append(sent, i)
 	}
 	if len(sent) == 0 {
 		return nil
 	}
-	bundles.WriteByte(']')
-	answers, err := c.call(ctx, tx, bundles.String())
+	answers, err := c.call(ctx, tx, join(drafts, sent))
 	if err == nil {
 		err = receipt.enter(answers, sent)
 	}
@@ -101,6 +96,21 @@ func (c *Client[TTx]) enqueue(ctx context.Context, tx TTx, drafts []draft, recei
 		return explain(err)
 	}
 	return nil
+}
+
+// join is what waybill.enqueue takes: an array of bundles, or the only one, which is
+// what it has the least work with.
+func join(drafts []draft, sent []int) string {
+	if len(sent) == 1 {
+		return string(drafts[sent[0]].payload)
+	}
+	var bundles strings.Builder
+	for n, i := range sent {
+		bundles.WriteByte("[,"[min(n, 1)])
+		bundles.Write(drafts[i].payload)
+	}
+	bundles.WriteByte(']')
+	return bundles.String()
 }
 
 func (c *Client[TTx]) call(ctx context.Context, tx TTx, bundles string) ([]answer, error) {

@@ -1,2 +1,2 @@
-SELECT n, action_key, bundle_id, outcome, reason
+SELECT n, bundle_id, outcome, reason
 FROM waybill.try_enqueue($1::text)

@@ -165,6 +165,18 @@ func TestEnqueueNeverRaisesForContent(t *testing.T) {
 	}
 }
 
+func TestEnqueueNothing(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t).Pool(t)
+
+	require.Empty(t, enqueue(t, onPool{pool}, "[]"))
+	got, err := onPool{pool}.Query(t, "SELECT * FROM waybill.enqueue(NULL)")
+	require.NoError(t, err)
+	require.Equal(t, []string{"rejected"}, outcomes(got))
+	require.True(t, strings.HasPrefix(*got[0].Key, "invalid:"))
+	require.Equal(t, "bundle: is not a JSON object", *got[0].Reason)
+}
+
 func TestEnqueueOccurredAt(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t).Pool(t)

@@ -43,9 +43,10 @@ var ErrNewer = errors.New("the database was migrated by a newer version of waybi
 // ErrPending is wrapped by Check when the database lacks steps.
 var ErrPending = errors.New("the database is not migrated")
 
-// River may not alter a column that a view shows. The views are dropped before its
-// steps, and the steps that make them and give rights on them are applied again after.
-var afterRiver = []string{"operators", "roles", "plan"}
+// River's steps find its tables as River left them: no view over them, and the constraints
+// that ours takes away. The steps that tune those tables, make the views and give rights on
+// them are applied again after.
+var afterRiver = []string{"river", "operators", "roles", "plan"}
 
 // Steps are all of our migrations in order.
 func Steps() []Step {
@@ -281,8 +282,8 @@ func riverUp(ctx context.Context, pool *pgxpool.Pool, conn *pgx.Conn) (bool, err
 	if len(existing) == len(migrator.AllVersions()) {
 		return false, nil
 	}
-	if _, err := conn.Exec(ctx, mustRead("sql/drop_views.sql")); err != nil {
-		return false, fmt.Errorf("drop the views over river_job: %w", err)
+	if _, err := conn.Exec(ctx, mustRead("sql/before_river.sql")); err != nil {
+		return false, fmt.Errorf("put back what River's migrations may name: %w", err)
 	}
 	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return false, fmt.Errorf("apply River's migrations: %w", err)

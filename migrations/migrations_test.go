@@ -3,12 +3,15 @@ package migrations_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
 	"github.com/stretchr/testify/require"
 
 	"waybill/internal/devpg/pgtest"
@@ -110,7 +113,8 @@ func TestPrintIsTheSameSchema(t *testing.T) {
 }
 
 // TestARiverUpgradeKeepsWhatOperatorsHave plays a database on which River has one step to
-// go: the views over its tables are dropped for it and come back with their rights.
+// go: the views over its tables are dropped for it and come back with their rights, and
+// what our steps have tuned is tuned again.
 func TestARiverUpgradeKeepsWhatOperatorsHave(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t).Pool(t)
@@ -120,6 +124,96 @@ func TestARiverUpgradeKeepsWhatOperatorsHave(t *testing.T) {
 	require.NoError(t, migrations.Up(t.Context(), pool))
 
 	require.Empty(t, difference(complete, schemaOf(t, pool)))
+}
+
+// TestRiverMeetsItsTableAsItLeftIt holds what is put back before River's steps to the
+// River that this binary brings: one that adds a constraint or words one differently
+// fails here.
+func TestRiverMeetsItsTableAsItLeftIt(t *testing.T) {
+	t.Parallel()
+	rivers := riverAlone(t)
+	ours := pgtest.New(t).Pool(t)
+	require.Empty(t, checksOf(t, ours), "a statement that writes a job pays for each")
+	exec(t, ours, order1)
+
+	before, err := os.ReadFile("sql/before_river.sql")
+	require.NoError(t, err)
+	for range 2 { // an upgrade that failed is tried again
+		exec(t, ours, string(before))
+		require.Equal(t, checksOf(t, rivers), checksOf(t, ours))
+	}
+	_, err = ours.Exec(t.Context(), "UPDATE waybill.river_job SET priority = 5")
+	require.ErrorContains(t, err, "priority_in_range", "not validated, and in force for what is written now")
+}
+
+// TestRiverStepsMayNameItsConstraints runs a step of River's own that drops one of its
+// constraints by name, on a table that ours had taken it from.
+func TestRiverStepsMayNameItsConstraints(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t).Pool(t)
+	exec(t, pool, order1)
+	complete := schemaOf(t, pool)
+	exec(t, pool, `
+		CREATE FUNCTION river_step() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			ALTER TABLE waybill.river_job DROP CONSTRAINT finalized_or_finalized_at_null;
+			RETURN NEW;
+		END $$`)
+	exec(t, pool, "CREATE TRIGGER river_step BEFORE INSERT ON waybill.river_migration FOR EACH ROW EXECUTE FUNCTION river_step()")
+	exec(t, pool, "DELETE FROM waybill.river_migration WHERE version = (SELECT max(version) FROM waybill.river_migration)")
+
+	require.NoError(t, migrations.Up(t.Context(), pool))
+
+	exec(t, pool, "DROP FUNCTION river_step CASCADE")
+	require.Empty(t, difference(complete, schemaOf(t, pool)))
+}
+
+// TestTheWayBackLeavesRiversOwnTable takes all steps but River's and the tables back.
+func TestTheWayBackLeavesRiversOwnTable(t *testing.T) {
+	t.Parallel()
+	rivers := riverAlone(t)
+	pool := pgtest.New(t).Pool(t)
+	exec(t, pool, order1)
+
+	require.NoError(t, migrations.Down(t.Context(), pool, migrations.Version()-2))
+
+	require.Equal(t, jobTable(t, rivers), jobTable(t, pool))
+}
+
+const order1 = `SELECT waybill.enqueue('{"key": "order:1", "user_id": "u", "track": {"event": "X"}}')`
+
+// riverAlone is a database with River's tables in schema waybill and nothing of ours.
+func riverAlone(t *testing.T) *pgxpool.Pool {
+	t.Helper()
+	pool := pgtest.Blank(t).Pool(t)
+	exec(t, pool, "CREATE SCHEMA waybill")
+	river, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: "waybill"})
+	require.NoError(t, err)
+	_, err = river.Migrate(t.Context(), rivermigrate.DirectionUp, nil)
+	require.NoError(t, err)
+	return pool
+}
+
+// checksOf are the CHECK constraints of river_job, as far as they bind what is written.
+func checksOf(t *testing.T, pool *pgxpool.Pool) []string {
+	t.Helper()
+	return column(t, pool, `
+		SELECT conname || ' ' || pg_get_expr(conbin, conrelid) FROM pg_constraint
+		WHERE conrelid = 'waybill.river_job'::regclass AND contype = 'c' ORDER BY 1`)
+}
+
+// jobTable is everything that belongs to river_job.
+func jobTable(t *testing.T, pool *pgxpool.Pool) []string {
+	t.Helper()
+	return column(t, pool, `
+		SELECT format('%s %s %s %s', attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid))
+		FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+		WHERE attrelid = 'waybill.river_job'::regclass AND attnum > 0
+		UNION ALL SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'waybill.river_job'::regclass
+		UNION ALL SELECT format('%s %s', conname, pg_get_constraintdef(oid)) FROM pg_constraint WHERE conrelid = 'waybill.river_job'::regclass
+		UNION ALL SELECT format('options %s', reloptions) FROM pg_class WHERE oid = 'waybill.river_job'::regclass
+		UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'river_job_state_in_bitmask' AND pronamespace = 'waybill'::regnamespace
+		ORDER BY 1`)
 }
 
 func TestStepsHaveAWayBack(t *testing.T) {

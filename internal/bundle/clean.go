@@ -80,6 +80,9 @@ func rewriteText(out, raw []byte, i int, cleaned *Cleaned) ([]byte, int) {
 // contents.
 func Value(v any) (json.RawMessage, Cleaned, error) {
 	if text, ok := v.(string); ok {
+		if isPlain(text) {
+			return json.RawMessage(`"` + text + `"`), Cleaned{}, nil
+		}
 		// One character more than is kept, so that the cut is still counted.
 		v = text[:min(len(text), (MaxText+1)*utf8.UTFMax)]
 	}
@@ -91,6 +94,16 @@ func Value(v any) (json.RawMessage, Cleaned, error) {
 		return nil, Cleaned{}, err
 	}
 	return Clean(raw)
+}
+
+// isPlain says of most strings that they are their own JSON.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return len(s) <= MaxText
 }
 
 // encode is encoding/json with its failures, and those of the value's own

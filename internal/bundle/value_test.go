@@ -115,3 +115,21 @@ func TestValueIsAlwaysSound(t *testing.T) {
 		requireSound(t, out)
 	})
 }
+
+// Most strings skip the encoder: what they become is what it would have made of them.
+func TestValueOfAStringIsWhatTheEncoderMakesOfIt(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(
+			rapid.StringOfN(rapid.RuneFrom([]rune(" ~<>&/'aZ09")), 0, 1030, -1), // nearly always plain
+			rapid.StringOfN(rapid.RuneFrom([]rune("a~\x7f\x1f\"\\é\u2028")), 0, 3, -1),
+			rapid.String(),
+		).Draw(t, "text")
+		plain, plainCleaned, err := bundle.Value(text)
+		require.NoError(t, err)
+		encoded, cleaned, err := bundle.Value(any(&text)) // a pointer does not skip it
+		require.NoError(t, err)
+		require.Equal(t, string(encoded), string(plain))
+		require.Equal(t, cleaned, plainCleaned)
+	})
+}

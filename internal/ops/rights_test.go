@@ -120,9 +120,9 @@ func TestTheOperatorsStepSurvivesAnUpgradeOfRiver(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.given("rejected", "x", "a:1")
-	drop, err := os.ReadFile("../../migrations/sql/drop_views.sql")
+	before, err := os.ReadFile("../../migrations/sql/before_river.sql")
 	require.NoError(t, err)
-	f.exec(string(drop))
+	f.exec(string(before))
 
 	require.Empty(t, all[string](f, `
 		SELECT DISTINCT v.relname::text

@@ -10,3 +10,18 @@ ALTER TABLE waybill.river_job RESET (
     autovacuum_vacuum_insert_scale_factor,
     autovacuum_analyze_scale_factor
 );
+ALTER TABLE waybill.river_job
+DROP CONSTRAINT IF EXISTS finalized_or_finalized_at_null,
+DROP CONSTRAINT IF EXISTS kind_length,
+DROP CONSTRAINT IF EXISTS max_attempts_is_positive,
+DROP CONSTRAINT IF EXISTS priority_in_range,
+DROP CONSTRAINT IF EXISTS queue_length;
+ALTER TABLE waybill.river_job
+ADD CONSTRAINT finalized_or_finalized_at_null CHECK (
+    (finalized_at IS NULL AND state NOT IN ('cancelled', 'completed', 'discarded'))
+    OR (finalized_at IS NOT NULL AND state IN ('cancelled', 'completed', 'discarded'))
+),
+ADD CONSTRAINT kind_length CHECK (char_length(kind) > 0 AND char_length(kind) < 128),
+ADD CONSTRAINT max_attempts_is_positive CHECK (max_attempts > 0),
+ADD CONSTRAINT priority_in_range CHECK (priority >= 1 AND priority <= 4),
+ADD CONSTRAINT queue_length CHECK (char_length(queue) > 0 AND char_length(queue) < 128);

@@ -151,11 +151,10 @@ func storedForm(t require.TestingT, e validated) *bundle.Bundle {
 	require.NoError(t, err)
 	tx := &notebook{}
 	_, _ = client.Track(context.Background(), tx, waybill.User("u_1"), strictly{e})
-	if tx.bundles == "" {
+	if tx.bundle == "" {
 		return nil
 	}
-	one := tx.bundles[1 : len(tx.bundles)-1] // an array of one
-	b, err := bundle.Parse([]byte(one))
+	b, err := bundle.Parse([]byte(tx.bundle))
 	require.NoError(t, err)
 	return b
 }
@@ -163,11 +162,11 @@ func storedForm(t require.TestingT, e validated) *bundle.Bundle {
 // notebook is a transaction that writes down what a statement is given, and fails.
 type notebook struct {
 	pgx.Tx
-	bundles string
+	bundle string
 }
 
 func (n *notebook) Query(_ context.Context, _ string, args ...any) (pgx.Rows, error) {
-	n.bundles, _ = args[0].(string)
+	n.bundle, _ = args[0].(string)
 	return nil, errors.New("this is no database")
 }
 
