@@ -15,7 +15,7 @@ type heldJob struct {
 
 	// The batcher's lock guards the rest.
 	open  int       // bundles without an outcome in this run
-	later time.Time // when to look at those that must wait, zero for none
+	later time.Time // when to look at those that must wait, on the database's clock; zero for none
 	gone  bool      // Work has returned; nobody waits for its bundles
 	lost  bool      // another worker took it over
 	done  chan struct{}
@@ -40,9 +40,10 @@ type batcher struct {
 	behind  map[int64][]ref // waiting for one of them to be settled
 	delayed []delayedRef
 	held    map[*heldJob]struct{}
-	flying  int            // bundles in flights
-	written map[int64]bool // jobs that River must not write: completed by a record, or another worker's by now
-	changed chan struct{}  // capacity 1: something came or was put back
+	flying  int                 // bundles in flights
+	written map[int64]bool      // jobs that River must not write: completed by a record, or another worker's by now
+	putOff  map[int64]time.Time // jobs that River is about to put off, and until when on the database's clock
+	changed chan struct{}       // capacity 1: something came or was put back
 }
 
 type delayedRef struct {
@@ -57,6 +58,7 @@ func newBatcher(slots int) *batcher {
 		behind:  map[int64][]ref{},
 		held:    map[*heldJob]struct{}{},
 		written: map[int64]bool{},
+		putOff:  map[int64]time.Time{},
 		changed: make(chan struct{}, 1),
 	}
 }
@@ -67,6 +69,7 @@ func (b *batcher) admit(id int64, attempt int, bundles []int64) *heldJob {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.held[job] = struct{}{}
+	delete(b.putOff, id)
 	for _, bundle := range bundles {
 		b.push(ref{bundle: bundle, job: job})
 	}
@@ -120,12 +123,29 @@ func (b *batcher) isWritten(job int64) bool {
 	return b.written[job]
 }
 
+// puttingOff notes what River is told next only as a length of time: by the time it writes
+// that down, the database's clock may have stepped.
+func (b *batcher) puttingOff(job int64, until time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.putOff[job] = until
+}
+
+// putOffUntil is until when a job is put off, on the database's clock.
+func (b *batcher) putOffUntil(job int64) (until time.Time, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	until, ok = b.putOff[job]
+	return until, ok
+}
+
 // ended forgets jobs that were written, once River is done with them.
 func (b *batcher) ended(jobs []int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, id := range jobs {
 		delete(b.written, id)
+		delete(b.putOff, id)
 	}
 }
 
@@ -137,7 +157,8 @@ func (b *batcher) settle(it *item) {
 	b.close(it.job)
 }
 
-// postpone gives a bundle back to River until a time; its slot is free meanwhile.
+// postpone gives a bundle back to River until a time of the database's clock; its slot is
+// free meanwhile.
 func (b *batcher) postpone(it *item, until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -25,6 +25,7 @@ const (
 // is no leader and no lock: both survive a stopped process or die with the database.
 type beat struct {
 	store   *store
+	clock   *databaseClock
 	log     *slog.Logger
 	meter   Meter
 	about   func() string
@@ -33,7 +34,6 @@ type beat struct {
 	mu   sync.Mutex
 	last time.Time // of the last beat that was written; monotonic and wall clock
 	life int64     // how often this worker has been declared dead
-	skew time.Duration
 
 	seen map[string]sighting // by worker; owned by run
 }
@@ -46,12 +46,12 @@ type sighting struct {
 
 // start writes the row; jobs may be fetched only afterwards.
 func (b *beat) start(ctx context.Context) error {
-	if _, err := b.store.pool.Exec(ctx, query("beat_first"), b.store.worker, b.about()); err != nil {
+	before := time.Now()
+	var dbNow time.Time
+	if err := b.store.pool.QueryRow(ctx, query("beat_first"), b.store.worker, b.about()).Scan(&dbNow); err != nil {
 		return fmt.Errorf("write the first heartbeat: %w", err)
 	}
-	b.mu.Lock()
-	b.last = time.Now()
-	b.mu.Unlock()
+	b.written(before, dbNow)
 	return nil
 }
 
@@ -102,14 +102,17 @@ func (b *beat) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	after := time.Now()
+	b.written(before, dbNow)
+	return nil
+}
+
+// written notes a beat. It counts from when it was asked for: it may have been written at
+// once and answered late.
+func (b *beat) written(asked, dbNow time.Time) {
+	b.clock.learn(asked, time.Now(), dbNow)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	// The beat counts from when it was asked for: it may have been written at once and
-	// answered late.
-	b.last = before
-	b.skew = dbNow.Sub(before.Add(after.Sub(before) / 2))
-	return nil
+	b.last = asked
 }
 
 func (b *beat) reborn(ctx context.Context) error {
@@ -207,9 +210,9 @@ func (b *beat) rescue(ctx context.Context, id string, count int64) error {
 	return nil
 }
 
-// standing is when the last beat was written and how far the database's clock is ahead.
-func (b *beat) standing() (last time.Time, skew time.Duration) {
+// lastWritten is when the last beat was written.
+func (b *beat) lastWritten() time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.last, b.skew
+	return b.last
 }

@@ -83,7 +83,7 @@ func BenchmarkSplit(b *testing.B) {
 				s := newSplitter(n)
 				for at := s.next(); at != nil; at = s.next() {
 					if at[0] <= n/3 && n/3 <= at[len(at)-1] {
-						s.refused()
+						s.refused(400)
 					} else {
 						s.accepted()
 					}

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -240,4 +241,26 @@ func TestAResentBundleMayBeInDoubtAgain(t *testing.T) {
 	outcome, _ = h.outcome(t, ids[0])
 	require.Equal(t, "delivered", outcome)
 	require.Equal(t, 1, h.fake.Stats().Counted)
+}
+
+// A bundle in doubt of which nothing is left to say, because a newer one has spoken, is
+// delivered, and the doubt is over. Only nobody knowing keeps it.
+func TestAnOutcomeWithoutARequestEndsTheDoubt(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, amplitudetest.Config{})
+	identify := func(key string, ago time.Duration) string {
+		return fmt.Sprintf(`{"key": %q, "user_id": "u1", "identify": {"set": {"plan": %q}}, "occurred_at": %q}`, key, key, time.Now().Add(-ago).Format(time.RFC3339))
+	}
+	h.enqueue(t, identify("newer", time.Minute))
+	h.once(t)
+	ids := h.enqueue(t, identify("older", time.Hour), bought("old", "u2"))
+	for i, age := range []string{"2 minutes", "7 days"} {
+		h.exec(t, "INSERT INTO waybill.delivery (bundle_id, outcome, doubt_since) VALUES ($1, 'in_doubt', now() - $2::text::interval)", ids[i], age)
+	}
+
+	h.once(t)
+
+	require.Equal(t, 1, h.fake.Stats().Requests, "nothing was sent for either")
+	require.Equal(t, "delivered f, uncertain t", ask[string](t, h,
+		"SELECT string_agg(format('%s %s', outcome, doubt_since IS NOT NULL), ', ' ORDER BY bundle_id) FROM waybill.delivery WHERE bundle_id = ANY ($1)", ids))
 }

@@ -46,7 +46,7 @@ func TestRiverWritesNothingThatIsWritten(t *testing.T) {
 		State:           []rivertype.JobState{"completed", "completed", "scheduled", "scheduled"},
 		Now:             &now, Schema: "waybill",
 	}
-	_, err := executor{river, b}.JobSetStateIfRunningMany(t.Context(), all)
+	_, err := executor{river, nil, b, &databaseClock{}}.JobSetStateIfRunningMany(t.Context(), all)
 	require.NoError(t, err)
 	require.Equal(t, []*riverdriver.JobSetStateIfRunningManyParams{{
 		ID: []int64{2, 5}, Attempt: []*int{nil, &attempt}, ErrData: [][]byte{[]byte("e"), nil}, FinalizedAt: []*time.Time{nil, nil},
@@ -68,7 +68,7 @@ func TestRiverWritesNothingThatIsWrittenWhenItAsksAgain(t *testing.T) {
 		State: []rivertype.JobState{"available", "available"},
 	}
 	for range 2 {
-		_, err := executor{river, b}.JobSetStateIfRunningMany(t.Context(), all)
+		_, err := executor{river, nil, b, &databaseClock{}}.JobSetStateIfRunningMany(t.Context(), all)
 		require.ErrorIs(t, err, river.err)
 	}
 	for _, params := range river.params {
@@ -94,7 +94,7 @@ func TestAJobIsCompletedByTheRecordOfItsBundles(t *testing.T) {
 	h.exec(t, "INSERT INTO waybill.worker (id) VALUES ('w')")
 	l := &loop{
 		cfg: Config{Mode: Deliver, Meter: NoMeter{}}, store: &store{pool: h.pool, worker: "w", dest: "test", install: "x"},
-		batcher: newBatcher(1), throttled: newThrottled(amplitude.Limits{ThrottlePause: time.Minute}), turn: make(chan struct{}, 1),
+		batcher: newBatcher(1), throttled: newThrottled(amplitude.Limits{ThrottlePause: time.Minute}), turn: make(chan struct{}, 1), known: newKnown(knownProfiles),
 	}
 	job := l.batcher.admit(ask[int64](t, h, "SELECT id FROM waybill.river_job"), 1, ids)
 	out, err := l.prepare(t.Context(), l.batcher.take(1), 0, requestLimits{events: 100, bytes: 1 << 20})

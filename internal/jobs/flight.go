@@ -173,7 +173,7 @@ func (f *flight) take(sent *draft, a amplitude.Answer) (stuck bool) {
 		}
 	case amplitude.Refused:
 		f.listen()
-		fault, all := f.split.refused()
+		fault, all := f.split.refused(a.Status)
 		if fault >= 0 {
 			f.refuse(fault, reasonOf(a))
 		}
@@ -203,9 +203,14 @@ func (f *flight) refuse(i int, reason string) {
 	f.fates[i] = fate{outcome: "rejected", reason: reason}
 	f.draft = nil
 	it := f.send.items[i]
-	for name, delta := range it.bundle.Increment {
-		f.send.base[it.user()].uncount(name, delta, it.id)
+	if len(it.bundle.Increment) == 0 {
+		return
 	}
+	counts := f.send.base[it.user()].clone() // others may be reading it
+	for name, delta := range it.bundle.Increment {
+		counts.uncount(name, delta, it.id)
+	}
+	f.send.base[it.user()] = counts
 }
 
 // reject ends the bundles whose events Amplitude names; the rest goes out at once.

@@ -21,6 +21,8 @@ type item struct {
 	doubtSince   time.Time
 	doubtRequest int64
 
+	had bool // it had an outcome, or was in doubt, when it was read
+
 	cut int // strings cut to Amplitude's limit
 
 	plan *planned // what the tracking plan says; nil without one

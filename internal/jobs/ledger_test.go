@@ -127,8 +127,8 @@ func (l *ledger) prepare(ids []int64) *flight {
 			row.request = *requests[i]
 		}
 	}
-	for i, kind := range seen.kinds {
-		row := l.row(identity{kind, seen.ids[i]})
+	for i := range seen.ids {
+		row := l.row(seen.identity(i))
 		row.seenAt, row.seenID = seen.at[i], seen.bundles[i]
 	}
 	if len(out.send.items) == 0 {

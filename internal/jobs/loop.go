@@ -43,7 +43,8 @@ type loop struct {
 	throttled *throttled
 	beat      *beat
 	turn      chan struct{} // capacity 1: whoever put something in prepares a request
-	print     sync.Mutex    // debug output is one event a line
+	known     *known
+	print     sync.Mutex // debug output is one event a line
 
 	perBundle  atomic.Int64 // bytes, a moving average
 	complaints complaints   // about the tracking plan, each logged once
@@ -213,7 +214,7 @@ func (l *loop) letGo(out *sorted) {
 	waiting := map[string]int{}
 	for _, p := range out.postponed {
 		waiting[p.why]++
-		l.batcher.postpone(p.it, l.local(out, p.until))
+		l.batcher.postpone(p.it, p.until)
 	}
 	for request, refs := range out.behind {
 		waiting["reserved"] += len(refs)
@@ -225,11 +226,6 @@ func (l *loop) letGo(out *sorted) {
 	if len(out.overflow) > 0 {
 		l.batcher.putBack(out.overflow)
 	}
-}
-
-// local turns a time of the database's clock into one of ours.
-func (l *loop) local(out *sorted, at time.Time) time.Time {
-	return time.Now().Add(at.Sub(out.send.now))
 }
 
 // land acts on a flight's record.
@@ -246,7 +242,7 @@ func (l *loop) land(f *flight, err error) {
 			l.batcher.settle(it)
 		case !fate.until.IsZero():
 			l.cfg.Meter.Waiting("parked", 1)
-			l.batcher.postpone(it, time.Now().Add(fate.until.Sub(f.now())))
+			l.batcher.postpone(it, fate.until)
 		default:
 			back = append(back, ref{bundle: it.id, job: it.job})
 		}

@@ -31,6 +31,14 @@ func (s *state) onlySeen() (newest version, only bool) {
 	return newest, true
 }
 
+// standing is the profile of a plan that has moved on nothing but the newest version, as
+// its row has it now.
+func (s *state) standing(at place) *profile {
+	p := *s.profile
+	p.place, p.sentAt = at, s.was.sentAt
+	return &p
+}
+
 // verdictOnTrait is what happens to one trait of one bundle.
 type verdictOnTrait int
 

@@ -3,8 +3,12 @@ package jobs
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // limits of one request, by which Prepare packs.
@@ -92,8 +96,35 @@ func (out *sorted) pack(install string, items []*item, limits requestLimits) {
 
 // seenColumns are the profiles of which only the newest version has moved on.
 type seenColumns struct {
-	kinds, ids  []string
+	wanted
 	at, bundles []int64
+}
+
+// allWritten fails unless every profile was found that is locked and written.
+func allWritten(found, written int) error {
+	if found != written {
+		return fmt.Errorf("only %d of %d profiles were there to be written", found, written)
+	}
+	return nil
+}
+
+// scanMoved notes where the profiles stand of which the newest version has moved on.
+func (out *sorted) scanMoved(row pgx.Row, seen seenColumns) error {
+	var n []int64
+	var tids []pgtype.TID
+	var xid uint32
+	if err := row.Scan(&n, &tids, &xid); err != nil {
+		return err
+	}
+	if err := allWritten(len(n), len(seen.ids)); err != nil {
+		return err
+	}
+	out.moved = make(map[identity]*profile, len(n))
+	for i, at := range n {
+		id := seen.identity(int(at) - 1)
+		out.moved[id] = out.states[id].standing(place{tids[i], xid, seen.bundles[at-1]})
+	}
+	return nil
 }
 
 // profileRows are the profiles that Prepare writes, with the request that each is
@@ -111,7 +142,7 @@ func (out *sorted) profileRows() (rows profileColumns, requests []*int64, seen s
 			continue
 		}
 		if newest, only := s.onlySeen(); only {
-			seen.kinds, seen.ids = append(seen.kinds, id.kind), append(seen.ids, id.id)
+			seen.add(id)
 			seen.at, seen.bundles = append(seen.at, newest.at), append(seen.bundles, newest.id)
 			continue
 		}

@@ -41,15 +41,19 @@ var bounds = map[string]bound{
 	"load.sql":                 {rows: 1000, buffers: 12_000, index: "bundle_pkey"},
 	"parked.sql":               {rows: 10, buffers: 50, index: "profile_parked"},
 	"profiles_lock.sql":        {rows: 3000, buffers: 20_000, index: "profile_pkey"},
+	"profiles_known.sql":       {rows: 3000, buffers: 12_000},
+	"profiles_lock_free.sql":   {rows: 3000, buffers: 20_000, index: "profile_pkey"},
 	"request_open.sql":         {rows: 0, buffers: 200},
 	"record.sql":               {rows: 3000, buffers: 100_000},
 	"walk_orphans.sql":         {rows: 5000, buffers: 90_000, index: "bundle_pkey"},
 	"walk_jobs.sql":            {rows: 5000, buffers: 80_000, index: "river_job_state_and_finalized_at_index"},
 	"walk_payloads.sql":        {rows: 2000, buffers: 90_000, index: "bundle_pkey"},
 	"walk_profiles.sql":        {rows: 2000, buffers: 20_000, index: "profile_pkey"},
+	"wake.sql":                 {rows: 5000, buffers: 120_000, index: "waybill_job_due"},
+	"unpark.sql":               {rows: 10, buffers: 50, index: "profile_parked"},
 	"strays.sql":               {rows: 5000, buffers: 6000, index: "river_job_prioritized_fetching_index"},
 	"rescue.sql":               {rows: 5000, buffers: 30_000, index: "river_job_prioritized_fetching_index"},
-	"JobGetAvailable":          {rows: 5000, buffers: 120_000, index: "river_job_prioritized_fetching_index"},
+	"claim.sql":                {rows: 5000, buffers: 120_000, index: "river_job_prioritized_fetching_index"},
 	"JobSetStateIfRunningMany": {rows: 5000, buffers: 150_000, index: "river_job_pkey"},
 }
 
@@ -144,6 +148,15 @@ func work(t *testing.T, pool *pgxpool.Pool, endpoint string, seen *plans) {
 		WHERE id IN (SELECT id FROM waybill.river_job WHERE state = 'available' AND queue = 'analytics' AND priority = 1
 			ORDER BY scheduled_at LIMIT 1000)`)
 	exec(string(dead), "dead", 0)
+
+	wake, err := os.ReadFile("sql/wake.sql")
+	require.NoError(t, err)
+	exec(`UPDATE waybill.river_job SET state = 'scheduled', attempted_at = now() + interval '2 hours', scheduled_at = now() + interval '3 hours'
+		WHERE id BETWEEN 980001 AND 1000000`)
+	exec(string(wake))
+	// And one whose job River puts off, before any other.
+	exec("SELECT waybill.enqueue($1::text::jsonb)", fmt.Sprintf(`{"v": 2, "key": %q, "user_id": "u7", "track": {"event": "Bought"}}`, t.Name()+" waits"))
+	exec("UPDATE waybill.river_job SET scheduled_at = 'epoch' WHERE id = (SELECT max(id) FROM waybill.river_job)")
 
 	sender, err := amplitude.New(amplitude.Config{APIKey: "key", Endpoint: endpoint, API: amplitude.Batch, Timeout: 5 * time.Second})
 	require.NoError(t, err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"waybill/internal/bundle"
 )
@@ -33,10 +34,11 @@ type sorted struct {
 	send      prepared
 	settled   []settled
 	postponed []postponed
-	behind    map[int64][]ref     // by the request they wait for
-	overflow  []ref               // more than one request holds
-	states    map[identity]*state // profiles as the plan leaves them
-	bytes     int                 // of the events to send
+	behind    map[int64][]ref       // by the request they wait for
+	overflow  []ref                 // more than one request holds
+	states    map[identity]*state   // profiles as the plan leaves them
+	moved     map[identity]*profile // those of which only the newest version was written, as they stand now
+	bytes     int                   // of the events to send
 }
 
 type settled struct {
@@ -103,7 +105,7 @@ func (l *loop) load(ctx context.Context, refs []ref, life int64) (*sorted, []*it
 	for _, row := range rows {
 		r := byID[row.id]
 		delete(byID, row.id)
-		it := &item{id: row.id, at: row.at, enqueuedAt: row.enqueuedAt, attempt: r.job.attempt, job: r.job, life: life}
+		it := &item{id: row.id, at: row.at, enqueuedAt: row.enqueuedAt, attempt: r.job.attempt, job: r.job, life: life, had: row.outcome != nil}
 		if done := l.judge(row, it, out); !done {
 			items = append(items, it)
 		}
@@ -237,32 +239,47 @@ func (l *loop) prepare(ctx context.Context, refs []ref, life int64, limits reque
 		}
 	}()
 	wanted := wantedProfiles(items)
+	done, err := l.takeTurn(ctx, wanted)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	patient := false
 	for {
-		var missing bool
-		err := l.inTurn(ctx, wanted, func(tx pgx.Tx) error {
+		err := pgx.BeginFunc(ctx, l.store.pool, func(tx pgx.Tx) error {
 			meanwhile := newSettledMeanwhile(items)
-			if out.send.base, err = l.lockProfiles(ctx, tx, wanted, meanwhile); err != nil {
+			if out.send.base, err = l.lockProfiles(ctx, tx, wanted, patient, meanwhile); err != nil {
 				return err
-			}
-			if missing = len(out.send.base) < len(wanted.ids); missing {
-				return nil
 			}
 			items = out.without(items, meanwhile.found)
 			out.pack(l.store.install, out.free(items), limits)
 			return l.writeDown(ctx, tx, out)
 		})
-		if err != nil {
+		switch {
+		case err == nil:
+			l.known.learn(out)
+			return out, nil
+		case errors.Is(err, errInTheWay):
+			patient = true
+		case errors.Is(err, errMissing):
+			// Somebody is new, or was cleaned away. Rows are made in a transaction of
+			// their own, before any lock is held, so that two flights cannot deadlock.
+			if err := l.makeProfiles(ctx, wanted); err != nil {
+				return nil, err
+			}
+		default:
+			l.known.forgetAll()
 			return nil, err
 		}
-		if !missing {
-			return out, nil
-		}
-		// Somebody is new, or was cleaned away. Rows are made in a transaction of their
-		// own, before any lock is held, so that two flights cannot deadlock each other.
-		if _, err := l.store.pool.Exec(ctx, profilesInsertSQL, l.store.dest, wanted.kinds, wanted.ids); err != nil {
-			return nil, fmt.Errorf("make %d profiles: %w", len(wanted.ids), err)
-		}
 	}
+}
+
+// makeProfiles gives a row to each of the wanted that has none.
+func (l *loop) makeProfiles(ctx context.Context, w wanted) error {
+	if _, err := l.store.pool.Exec(ctx, profilesInsertSQL, l.store.dest, w.kinds, w.ids); err != nil {
+		return fmt.Errorf("make %d profiles: %w", len(w.ids), err)
+	}
+	return nil
 }
 
 // writeDown writes what Prepare decided: outcomes that need no request, the request,
@@ -303,10 +320,14 @@ func queueProfiles(batch *pgx.Batch, dest string, out *sorted) {
 	rows, requests, seen := out.profileRows()
 	if len(rows.ids) > 0 {
 		batch.Queue(profilesPrepareSQL, dest, rows.kinds, rows.ids, rows.traits, rows.counters, rows.unsure,
-			rows.seen, rows.seenAt, rows.seenID, requests)
+			rows.seen, rows.seenAt, rows.seenID, requests).Exec(func(written pgconn.CommandTag) error {
+			return allWritten(int(written.RowsAffected()), len(rows.ids))
+		})
 	}
 	if len(seen.ids) > 0 {
-		batch.Queue(profilesSeenSQL, dest, seen.kinds, seen.ids, seen.at, seen.bundles)
+		batch.Queue(profilesSeenSQL, dest, seen.kinds, seen.ids, seen.at, seen.bundles).QueryRow(func(row pgx.Row) error {
+			return out.scanMoved(row, seen)
+		})
 	}
 }
 

@@ -58,7 +58,8 @@ type profile struct {
 
 	// seen are the names that share the newest version, as they stand in the row. While
 	// nothing but that version moves on, it alone is written.
-	seen string
+	seen  string
+	place place // where the row stands
 
 	// heldBy is the request that may be changing these traits, 0 for none. live says
 	// that it is still under way; doubtful that it is not, but that its bundles have

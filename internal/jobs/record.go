@@ -2,9 +2,12 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/sethvargo/go-retry"
 )
 
@@ -15,6 +18,7 @@ type recording struct {
 	reasons  []string
 	attempts []int32
 	doubts   []*time.Time
+	had      []bool  // whether there was an outcome, or a doubt, before
 	settled  []*item // those with an outcome
 
 	profiles profileColumns
@@ -43,8 +47,12 @@ func (f *flight) record(ctx context.Context) error {
 			f.loop.store.dest, r.profiles.kinds, r.profiles.ids, r.profiles.traits, r.profiles.counters, r.profiles.unsure, r.sentAt, r.keep,
 			r.parkKinds, r.parkIDs, r.parkUntil,
 			r.profiles.seen, r.profiles.seenAt, r.profiles.seenID,
-			jobs,
+			jobs, r.had,
 		).Scan(&ours)
+		if isDuplicate(err) { // another worker had it too: look, instead of assuming
+			r.had = slices.Repeat([]bool{true}, len(r.ids))
+			return retry.RetryableError(err)
+		}
 		if err != nil {
 			f.loop.cfg.Logger.WarnContext(ctx, "cannot record a request, trying again", "request", f.send.request, "error", err)
 			return retry.RetryableError(fmt.Errorf("record request %d: %w", f.send.request, err))
@@ -59,6 +67,13 @@ func (f *flight) record(ctx context.Context) error {
 	}
 	f.loop.batcher.completed(jobs)
 	return nil
+}
+
+// isDuplicate says that a row that was expected to be new was there.
+func isDuplicate(err error) bool {
+	const uniqueViolation = "23505" // https://www.postgresql.org/docs/current/errcodes-appendix.html
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == uniqueViolation
 }
 
 func (f *flight) recording() recording {
@@ -81,6 +96,7 @@ func (f *flight) recording() recording {
 		}
 		r.ids, r.outcomes, r.reasons = append(r.ids, it.id), append(r.outcomes, outcome), append(r.reasons, reason)
 		r.attempts, r.doubts = append(r.attempts, int32(it.attempt)), append(r.doubts, since)
+		r.had = append(r.had, it.had)
 	}
 	f.recordProfiles(&r)
 	for id, until := range f.parks {

@@ -186,8 +186,9 @@ func (r *Runner) begin(ctx context.Context) (*loop, error) {
 		lane:      newLane(flights, time.Now),
 		throttled: newThrottled(r.cfg.Sender.Limits()),
 		turn:      make(chan struct{}, 1),
+		known:     newKnown(knownProfiles),
 	}
-	l.beat = &beat{store: s, log: r.cfg.Logger, meter: r.cfg.Meter, about: l.about, onDeath: l.takenOver}
+	l.beat = &beat{store: s, clock: &databaseClock{}, log: r.cfg.Logger, meter: r.cfg.Meter, about: l.about, onDeath: l.takenOver}
 	err := retry.Do(ctx, newBackoff(), func(ctx context.Context) error {
 		err := s.pool.QueryRow(ctx, query("install")).Scan(&s.install)
 		if err == nil {
@@ -213,10 +214,10 @@ func (r *Runner) begin(ctx context.Context) (*loop, error) {
 // own cleaner, and a cancelled or discarded one is somebody's question.
 func (r *Runner) newClient(l *loop) (*river.Client[pgx.Tx], error) {
 	workers := river.NewWorkers()
-	if err := river.AddWorkerSafely(workers, &worker{batcher: l.batcher}); err != nil {
+	if err := river.AddWorkerSafely(workers, &worker{batcher: l.batcher, clock: l.beat.clock}); err != nil {
 		return nil, fmt.Errorf("register the job kind: %w", err)
 	}
-	client, err := river.NewClient(driver{riverpgxv5.New(r.cfg.Pool), l.batcher}, &river.Config{
+	client, err := river.NewClient(driver{riverpgxv5.New(r.cfg.Pool), r.cfg.Pool, l.batcher, l.beat.clock}, &river.Config{
 		ID:          r.worker,
 		Schema:      migrations.Schema,
 		PollOnly:    true,
@@ -332,7 +333,7 @@ func (r *Runner) State() State {
 	}
 	s.Lane = l.lane.state()
 	s.HeldJobs, s.InFlightBundles = l.batcher.counts()
-	s.LastBeat, s.ClockSkew = l.beat.standing()
+	s.LastBeat, s.ClockSkew = l.beat.lastWritten(), l.beat.clock.ahead()
 	return s
 }
 

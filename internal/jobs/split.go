@@ -15,8 +15,8 @@ import (
 // alone. What is known to hold the fault is never sent again whole, and what was put by
 // on the way goes out as one piece afterwards, so that one bad bundle among n costs
 // about log2 n requests more than none. A bundle is at fault when it is refused alone
-// and something was accepted since it was first refused: without that, it cannot be
-// told from a refusal of everything.
+// and something was accepted since it was first refused in the same way: without that, it
+// cannot be told from a refusal of everything.
 type splitter struct {
 	current *piece // chosen by next, until its answer
 	search  []piece
@@ -29,6 +29,7 @@ type splitter struct {
 	acceptances int
 	refusals    int   // in a row
 	refusedAt   []int // by position: acceptances when the suspicion began, never without one
+	refusedAs   []int // by position: the HTTP status that began it
 	fromEnd     bool  // try the last half first
 	stuck       bool  // nothing is accepted: try one bundle at a time
 }
@@ -58,6 +59,7 @@ func newSplitter(n int) *splitter {
 		budget:    requestBudget,
 		patience:  3*bits.Len(uint(n)) + 2,
 		refusedAt: refusedAt,
+		refusedAs: make([]int, n),
 	}
 }
 
@@ -130,15 +132,18 @@ func (s *splitter) elsewhere() {
 	}
 }
 
-// refused says that the current piece was refused and no event named. It returns the
-// bundle that is thereby found to be at fault, or -1. stuck says that nothing is
-// accepted: from here on each piece is a single bundle, another one each time, which
+// refused says that the current piece was refused with a status and no event named. It
+// returns the bundle that is thereby found to be at fault, or -1. stuck says that nothing
+// is accepted: from here on each piece is a single bundle, another one each time, which
 // will show when that changes.
-func (s *splitter) refused() (fault int, stuck bool) {
+func (s *splitter) refused(status int) (fault int, stuck bool) {
 	s.budget--
 	s.refusals++
 	p := s.take()
 	for _, at := range p.at {
+		if s.refusedAs[at] != status { // another cause: a new suspicion
+			s.refusedAs[at], s.refusedAt[at] = status, never
+		}
 		s.refusedAt[at] = min(s.refusedAt[at], s.acceptances)
 	}
 	s.setAside(p.rest)

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"math/bits"
 	"slices"
 	"testing"
@@ -24,6 +25,7 @@ type judge struct {
 	naming   naming
 	most     int            // bundles in a request, 0 for any number
 	refusing func(int) bool // whether the n-th request meets a refusal of everything
+	status   int            // of that refusal, 0 for the one that poison gets
 
 	requests  int
 	delivered map[int]int // times, by position
@@ -60,7 +62,11 @@ func (j *judge) answer(s *splitter, at []int) {
 			j.rejected[fault]++
 		}
 	case j.refusing != nil && j.refusing(j.requests), len(bad) > 0 && j.naming == namesNone:
-		fault, stuck := s.refused()
+		status := 400
+		if len(bad) == 0 {
+			status = cmp.Or(j.status, status)
+		}
+		fault, stuck := s.refused(status)
 		if fault >= 0 {
 			j.rejected[fault]++
 		}
@@ -228,6 +234,39 @@ func TestARefusalOfEverythingBeginsDuringASearch(t *testing.T) {
 	}
 }
 
+// A refusal of everything that looks different from the one that began the search, a
+// firewall's in the place of Amplitude's, is nobody's fault.
+func TestARefusalOfAnotherKindBeginsDuringASearch(t *testing.T) {
+	t.Parallel()
+	for _, position := range []int{0, 250, 499, 500, 999} {
+		for begin := 2; begin <= 20; begin++ {
+			j := &judge{poison: poisonAt(position), refusing: func(request int) bool { return request >= begin }, status: 403}
+			j.fly(t, newSplitter(1000), 1000, nil)
+			delete(j.rejected, position)
+			require.Empty(t, j.rejected, "poison at %d, refused from request %d", position, begin)
+		}
+	}
+}
+
+// A bundle that is refused in two ways has its verdict when one of them has lasted.
+func TestABundleThatIsRefusedInTwoWaysIsFoundAllTheSame(t *testing.T) {
+	t.Parallel()
+	s := newSplitter(2)
+	s.next()
+	s.refused(400) // both
+	s.next()
+	s.accepted() // the first
+	for _, want := range []int{-1, -1} {
+		require.Equal(t, []int{1}, s.next())
+		fault, _ := s.refused(403)
+		require.Equal(t, want, fault, "nothing was accepted since the first 403")
+	}
+	s.elsewhere()
+	require.Equal(t, []int{1}, s.next())
+	fault, _ := s.refused(403)
+	require.Equal(t, 1, fault)
+}
+
 // A lone bundle that is refused cannot be told from a refusal of everything, until
 // another flight's request is accepted.
 func TestALoneBundleIsRejectedOnlyWhenOthersAreAccepted(t *testing.T) {
@@ -235,13 +274,13 @@ func TestALoneBundleIsRejectedOnlyWhenOthersAreAccepted(t *testing.T) {
 	s := newSplitter(1)
 	for range 5 {
 		require.Equal(t, []int{0}, s.next())
-		fault, stuck := s.refused()
+		fault, stuck := s.refused(400)
 		require.Equal(t, -1, fault)
 		require.True(t, stuck)
 	}
 	s.elsewhere()
 	require.Equal(t, []int{0}, s.next())
-	fault, stuck := s.refused()
+	fault, stuck := s.refused(400)
 	require.Equal(t, 0, fault)
 	require.False(t, stuck)
 	require.Nil(t, s.next())
@@ -253,11 +292,11 @@ func TestAPieceThatWasNotSentIsNoAcceptance(t *testing.T) {
 	t.Parallel()
 	s := newSplitter(2)
 	s.next()
-	s.refused()
+	s.refused(400)
 	require.Equal(t, []int{0}, s.next())
 	s.passed()
 	require.Equal(t, []int{1}, s.next(), "the fault must be in the other half")
-	fault, stuck := s.refused()
+	fault, stuck := s.refused(400)
 	require.Equal(t, -1, fault)
 	require.True(t, stuck)
 }
@@ -290,7 +329,7 @@ func TestWhatLeavesOtherwiseTakesTheSuspicionAlong(t *testing.T) {
 	t.Parallel()
 	s := newSplitter(4)
 	s.next()
-	s.refused() // all four
+	s.refused(400) // all four
 	require.Equal(t, []int{0, 1}, s.next())
 	s.without(2) // the other half may have lost its fault
 	require.Equal(t, []int{0, 1}, s.next())
@@ -304,9 +343,9 @@ func TestWhoWasRefusedAloneMayLeaveOtherwise(t *testing.T) {
 	t.Parallel()
 	s := newSplitter(3)
 	s.next()
-	s.refused()
+	s.refused(400)
 	require.Equal(t, []int{0}, s.next())
-	s.refused()
+	s.refused(400)
 	s.next()
 	s.without(0, 1) // parked, say
 	require.Equal(t, []int{2}, s.left())
@@ -318,7 +357,7 @@ func TestAPieceThatIsTooLargeOnTheWayBackKeepsItsOrder(t *testing.T) {
 	s := newSplitter(8)
 	s.fromEnd = true
 	s.next()
-	s.refused()
+	s.refused(400)
 	require.Equal(t, []int{4, 5, 6, 7}, s.next())
 	require.Equal(t, -1, s.tooLarge())
 	require.Equal(t, []int{4, 5}, s.next())

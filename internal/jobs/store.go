@@ -21,10 +21,13 @@ func query(name string) string {
 
 var (
 	loadSQL             = query("load")
+	claimSQL            = query("claim")
 	clockSQL            = query("clock")
 	parkedSQL           = query("parked")
 	profilesInsertSQL   = query("profiles_insert")
+	profilesKnownSQL    = query("profiles_known")
 	profilesLockSQL     = query("profiles_lock")
+	profilesLockFreeSQL = query("profiles_lock_free")
 	profilesPrepareSQL  = query("profiles_prepare")
 	profilesSeenSQL     = query("profiles_seen")
 	turnLimitsSQL       = query("turn_limits")

@@ -2,28 +2,29 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// inTurn runs a transaction that locks profiles, one at a time in this worker. Flights
-// share groups: side by side they would only wait for each other's rows, and what Postgres
-// does for a queue of waiters on each row costs more than the work itself.
-func (l *loop) inTurn(ctx context.Context, w wanted, do func(tx pgx.Tx) error) error {
+// takeTurn waits until no other flight of this worker is being prepared. Flights share
+// groups: side by side they would only wait for each other's rows, and what Postgres does
+// for a queue of waiters on each row costs more than the work itself. done ends the turn.
+func (l *loop) takeTurn(ctx context.Context, w wanted) (done func(), err error) {
 	if len(w.ids) == 0 { // it waits for nobody
-		return pgx.BeginFunc(ctx, l.store.pool, do)
+		return func() {}, nil
 	}
 	select {
 	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
+		return func() { <-l.turn }, nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
-	return pgx.BeginFunc(ctx, l.store.pool, do)
 }
 
 // wanted are identities as two columns, sorted.
@@ -31,17 +32,38 @@ type wanted struct{ kinds, ids []string }
 
 // wantedProfiles is everybody whose traits the batch touches.
 func wantedProfiles(items []*item) wanted {
-	touched := map[identity]bool{}
+	touched := make([]identity, 0, 3*len(items))
 	for _, it := range items {
-		for _, id := range it.touches() {
-			touched[id] = true
-		}
+		touched = append(touched, it.touches()...)
 	}
-	var w wanted
-	for _, id := range slices.SortedFunc(maps.Keys(touched), compareIdentities) {
-		w.kinds, w.ids = append(w.kinds, id.kind), append(w.ids, id.id)
+	slices.SortFunc(touched, compareIdentities)
+	touched = slices.Compact(touched)
+	w := newWanted(len(touched))
+	for _, id := range touched {
+		w.add(id)
 	}
 	return w
+}
+
+func newWanted(most int) wanted {
+	return wanted{kinds: make([]string, 0, most), ids: make([]string, 0, most)}
+}
+
+func (w *wanted) add(id identity) {
+	w.kinds, w.ids = append(w.kinds, id.kind), append(w.ids, id.id)
+}
+
+func (w wanted) identity(i int) identity { return identity{w.kinds[i], w.ids[i]} }
+
+// without are those that are not among the profiles.
+func (w wanted) without(found map[identity]*profile) wanted {
+	rest := newWanted(len(w.ids) - len(found))
+	for i := range w.ids {
+		if id := w.identity(i); found[id] == nil {
+			rest.add(id)
+		}
+	}
+	return rest
 }
 
 // settledMeanwhile asks which of the items have another fate than when they were read:
@@ -66,54 +88,113 @@ func newSettledMeanwhile(items []*item) *settledMeanwhile {
 	return s
 }
 
-// lockProfiles locks and reads those of the wanted profiles that exist, and asks with the
-// locks held what was settled meanwhile.
-func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted, meanwhile *settledMeanwhile) (map[identity]*profile, error) {
+func (s *settledMeanwhile) queue(batch *pgx.Batch) {
+	if len(s.asked) == 0 {
+		return
+	}
+	batch.Queue(settledMeanwhileSQL, s.asked, s.doubt).Query(func(rows pgx.Rows) error {
+		var id int64
+		_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+			s.found[id] = true
+			return nil
+		})
+		return err
+	})
+}
+
+var (
+	// errMissing says that an identity has no profile yet.
+	errMissing = errors.New("somebody is new")
+	// errInTheWay says that a profile is missing, or locked by somebody else. Whoever holds
+	// locks already must not wait for it.
+	errInTheWay = errors.New("a profile is not to be had without waiting")
+)
+
+// lockProfiles locks and reads the wanted profiles, and asks with the locks held what was
+// settled meanwhile. What is known from before and has not changed is not read again; the
+// others are then not waited for, unless patient, and it may fail with errInTheWay. With
+// errMissing it fails when somebody has no profile.
+func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted, patient bool, meanwhile *settledMeanwhile) (map[identity]*profile, error) {
 	base := make(map[identity]*profile, len(w.ids))
-	held := map[int64]bool{}
 	var batch pgx.Batch
 	if len(w.ids) > 0 {
-		batch.Queue(profilesLockSQL, l.store.dest, w.kinds, w.ids).Query(func(rows pgx.Rows) error {
-			for rows.Next() {
-				id, p, err := scanProfile(rows)
-				if err != nil {
-					return err
-				}
-				if base[id] = p; p.heldBy != 0 {
-					held[p.heldBy] = true
-				}
-			}
-			return rows.Err()
+		batch.Queue(turnLimitsSQL)
+	}
+	if !patient && l.queueKnown(&batch, w, base) {
+		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+			return nil, fmt.Errorf("lock %d profiles: %w", len(w.ids), err)
+		}
+		batch = pgx.Batch{}
+	}
+	statement, short := profilesLockSQL, errMissing
+	if len(base) > 0 {
+		statement, short = profilesLockFreeSQL, errInTheWay
+	}
+	rest := w.without(base)
+	if len(rest.ids) > 0 {
+		batch.Queue(statement, l.store.dest, rest.kinds, rest.ids).Query(func(rows pgx.Rows) error {
+			return scanProfiles(rows, base)
 		})
 	}
-	if len(meanwhile.asked) > 0 {
-		batch.Queue(settledMeanwhileSQL, meanwhile.asked, meanwhile.doubt).Query(func(rows pgx.Rows) error {
-			var id int64
-			_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
-				meanwhile.found[id] = true
-				return nil
-			})
+	meanwhile.queue(&batch)
+	if batch.Len() > 0 {
+		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+			return nil, fmt.Errorf("lock %d profiles: %w", len(w.ids), err)
+		}
+	}
+	if len(base) < len(w.ids) {
+		return nil, short
+	}
+	return base, markHeld(ctx, tx, base)
+}
+
+// queueKnown asks which of the profiles that are known still hold, and puts those into base.
+// It says whether any is.
+func (l *loop) queueKnown(batch *pgx.Batch, w wanted, base map[identity]*profile) bool {
+	var (
+		most    = len(w.ids)
+		asked   = newWanted(most)
+		tids    = make([]pgtype.TID, 0, most)
+		xids    = make([]uint32, 0, most)
+		seenIDs = make([]int64, 0, most)
+		all     = make([]*profile, 0, most)
+	)
+	for i := range w.ids {
+		if p := l.known.get(w.identity(i)); p != nil {
+			asked.add(w.identity(i))
+			tids, xids, seenIDs = append(tids, p.place.tid), append(xids, p.place.xid), append(seenIDs, p.place.seenID)
+			all = append(all, p)
+		}
+	}
+	if len(all) == 0 {
+		return false
+	}
+	batch.Queue(profilesKnownSQL, l.store.dest, asked.kinds, asked.ids, tids, xids, seenIDs).QueryRow(func(row pgx.Row) error {
+		var hold []int64
+		if err := row.Scan(&hold); err != nil {
 			return err
-		})
-	}
-	if batch.Len() == 0 {
-		return base, nil
-	}
-	if _, err := tx.Exec(ctx, turnLimitsSQL); err != nil {
-		return nil, fmt.Errorf("bound the wait for profiles: %w", err)
-	}
-	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
-		return nil, fmt.Errorf("lock %d profiles: %w", len(w.ids), err)
-	}
-	if len(held) == 0 {
-		return base, nil
-	}
-	return base, markHeld(ctx, tx, base, slices.Sorted(maps.Keys(held)))
+		}
+		for _, n := range hold {
+			base[asked.identity(int(n)-1)] = all[n-1]
+		}
+		return nil
+	})
+	return true
 }
 
 // markHeld says of each reserved profile whether its request is under way, or has been cut
 // off and is about to be repeated. It is asked once the profiles are locked.
-func markHeld(ctx context.Context, tx pgx.Tx, base map[identity]*profile, requests []int64) error {
+func markHeld(ctx context.Context, tx pgx.Tx, base map[identity]*profile) error {
+	held := map[int64]bool{}
+	for _, p := range base {
+		if p.heldBy != 0 {
+			held[p.heldBy] = true
+		}
+	}
+	if len(held) == 0 {
+		return nil
+	}
+	requests := slices.Sorted(maps.Keys(held))
 	type standing struct{ live, doubtful bool }
 	known := make(map[int64]standing, len(requests))
 	rows, err := tx.Query(ctx, requestsHeldSQL, requests)
@@ -129,9 +210,22 @@ func markHeld(ctx context.Context, tx pgx.Tx, base map[identity]*profile, reques
 		return fmt.Errorf("ask after %d requests: %w", len(requests), err)
 	}
 	for _, p := range base {
-		p.live, p.doubtful = known[p.heldBy].live, known[p.heldBy].doubtful
+		if p.heldBy != 0 {
+			p.live, p.doubtful = known[p.heldBy].live, known[p.heldBy].doubtful
+		}
 	}
 	return nil
+}
+
+func scanProfiles(rows pgx.Rows, into map[identity]*profile) error {
+	for rows.Next() {
+		id, p, err := scanProfile(rows)
+		if err != nil {
+			return err
+		}
+		into[id] = p
+	}
+	return rows.Err()
 }
 
 func scanProfile(rows pgx.Rows) (identity, *profile, error) {
@@ -140,8 +234,9 @@ func scanProfile(rows pgx.Rows) (identity, *profile, error) {
 		row    profileRow
 		sentAt *time.Time
 		heldBy int64
+		stands place
 	)
-	if err := rows.Scan(&id.kind, &id.id, &row.traits, &row.counters, &row.unsure, &row.seen, &row.seenAt, &row.seenID, &sentAt, &heldBy); err != nil {
+	if err := rows.Scan(&id.kind, &id.id, &row.traits, &row.counters, &row.unsure, &row.seen, &row.seenAt, &row.seenID, &sentAt, &heldBy, &stands.tid, &stands.xid); err != nil {
 		return id, nil, err
 	}
 	p, err := readProfile(row)
@@ -151,6 +246,7 @@ func scanProfile(rows pgx.Rows) (identity, *profile, error) {
 	if sentAt != nil {
 		p.sentAt = *sentAt
 	}
-	p.heldBy = heldBy
+	stands.seenID = row.seenID
+	p.heldBy, p.place = heldBy, stands
 	return id, p, nil
 }

@@ -17,6 +17,7 @@ import (
 type walks struct {
 	loop  *loop
 	steps []walkStep
+	wakes wakes
 }
 
 type walkStep struct {
@@ -34,7 +35,7 @@ const (
 )
 
 func newWalks(l *loop) *walks {
-	return &walks{loop: l, steps: []walkStep{
+	return &walks{loop: l, wakes: wakes{loop: l}, steps: []walkStep{
 		{name: "orphans", every: 5 * time.Second, sql: query("walk_orphans"), said: sayRequeued},
 		{name: "jobs", every: 30 * time.Second, sql: query("walk_jobs"), page: jobsPage},
 		{name: "payloads", every: time.Minute, sql: query("walk_payloads")},
@@ -60,6 +61,9 @@ func (w *walks) run(ctx context.Context) {
 		}
 		if err := w.pullAhead(ctx); err != nil && ctx.Err() == nil {
 			w.loop.cfg.Logger.WarnContext(ctx, "cannot look for jobs that a clock has put out of reach", "error", err)
+		}
+		if err := w.wakes.look(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			w.loop.cfg.Logger.WarnContext(ctx, "cannot look for jobs that a clock has misled", "error", err)
 		}
 		if err := w.takeDue(ctx); err != nil && ctx.Err() == nil {
 			w.loop.cfg.Logger.WarnContext(ctx, "a maintenance step failed and will be tried again", "error", err)

@@ -13,6 +13,7 @@ import (
 type worker struct {
 	river.WorkerDefaults[Args]
 	batcher *batcher
+	clock   *databaseClock
 }
 
 // Timeout switches River's off: a job that waits out an outage is not stuck, and
@@ -36,7 +37,8 @@ func (w *worker) Work(ctx context.Context, job *river.Job[Args]) error {
 		// any more, and at worst makes it be looked at once too often.
 		return river.JobSnooze(time.Second)
 	case !held.later.IsZero():
-		return river.JobSnooze(max(time.Until(held.later), 0))
+		w.batcher.puttingOff(job.ID, held.later)
+		return river.JobSnooze(max(held.later.Sub(w.clock.when(time.Now())), 0))
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func TestJobsHaveNoTimeout(t *testing.T) {
 func work(ctx context.Context, b *batcher, job int64, bundles ...int64) <-chan error {
 	result := make(chan error, 1)
 	go func() {
-		w := &worker{batcher: b}
+		w := &worker{batcher: b, clock: &databaseClock{}}
 		result <- w.Work(ctx, &river.Job[Args]{
 			JobRow: &rivertype.JobRow{ID: job, Attempt: 1}, Args: Args{BundleIDs: bundles},
 		})

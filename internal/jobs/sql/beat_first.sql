@@ -1,1 +1,4 @@
-INSERT INTO waybill.worker (id, about) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING;
+WITH written AS (
+    INSERT INTO waybill.worker (id, about) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING
+)
+SELECT clock_timestamp();

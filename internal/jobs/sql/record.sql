@@ -4,11 +4,23 @@
 WITH mine AS (
     DELETE FROM waybill.request WHERE id = $1 AND worker = $2 RETURNING id
 ),
+given AS (
+    SELECT n.*, mine.id AS request_id
+    FROM unnest($3::bigint[], $4::text[], $5::text[], $6::int[], $7::timestamptz[], $23::boolean[])
+        AS n (bundle_id, outcome, reason, attempt, doubt_since, had_one), mine
+),
+-- Nearly all bundles come to their first outcome, and an insert that expects no conflict
+-- costs half of one that does. If another worker has recorded one meanwhile, this fails as
+-- a whole, and the worker asks again with had_one for all.
+first AS (
+    INSERT INTO waybill.delivery (bundle_id, outcome, reason, attempt, request_id, doubt_since)
+    SELECT bundle_id, outcome, reason, attempt, request_id, doubt_since FROM given
+    WHERE NOT had_one
+),
 outcomes AS (
     INSERT INTO waybill.delivery AS d (bundle_id, outcome, reason, attempt, request_id, doubt_since)
-    SELECT n.bundle_id, n.outcome, n.reason, n.attempt, mine.id, n.doubt_since
-    FROM unnest($3::bigint[], $4::text[], $5::text[], $6::int[], $7::timestamptz[])
-        AS n (bundle_id, outcome, reason, attempt, doubt_since), mine
+    SELECT bundle_id, outcome, reason, attempt, request_id, doubt_since FROM given
+    WHERE had_one
     ON CONFLICT (bundle_id) DO UPDATE
     SET outcome = EXCLUDED.outcome,
         reason = EXCLUDED.reason,

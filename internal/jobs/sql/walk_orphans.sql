@@ -2,7 +2,8 @@
 -- the job, or a foreign leader discarded it. Also jobs and requests of workers that have
 -- no heartbeat row at all. One step looks at 5,000 bundles and moves on; when everything
 -- behind is settled the next round starts there, and once a day at the beginning,
--- because a transaction may commit later than one with a higher id.
+-- because a transaction may commit later than one with a higher id. What lies in the
+-- future is old: the clock has stepped back.
 WITH due AS (
     SELECT position, settled, restart_at <= clock_timestamp() AS restart
     FROM waybill.walk
@@ -30,7 +31,7 @@ lost AS MATERIALIZED (
     SELECT u.*, nextval('waybill.river_job_id_seq') AS new_job_id
     FROM unsettled AS u
     WHERE (u.state IS NULL OR u.state IN ('completed', 'discarded'))
-        AND u.enqueued_at < clock_timestamp() - interval '10 seconds'
+        AND u.enqueued_at NOT BETWEEN clock_timestamp() - interval '10 seconds' AND clock_timestamp() + interval '10 seconds'
 ),
 -- A cancelled job is a person's wish: its bundle is not sent.
 cancelled AS (
@@ -59,7 +60,7 @@ ownerless AS (
     SET state = 'available', attempt = greatest(j.attempt - 1, 0)
     FROM due
     WHERE j.state = 'running' AND j.queue = 'analytics' AND j.kind = 'bundle'
-        AND j.attempted_at < clock_timestamp() - interval '30 seconds'
+        AND j.attempted_at NOT BETWEEN clock_timestamp() - interval '30 seconds' AND clock_timestamp() + interval '30 seconds'
         AND NOT EXISTS (
             SELECT FROM waybill.worker AS w
             WHERE w.id = j.attempted_by[array_upper(j.attempted_by, 1)]

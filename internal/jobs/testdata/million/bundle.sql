@@ -1,4 +1,5 @@
--- Bundles 1 to 900,000 are delivered, half of them long ago; the rest waits.
+-- Bundles 1 to 900,000 are delivered, half of them long ago; the rest waits, and belongs to
+-- a hundred accounts.
 INSERT INTO waybill.bundle (id, key_hash, action_key, event, user_id, payload, occurred_at, enqueued_at, job_id)
 OVERRIDING SYSTEM VALUE
 SELECT
@@ -6,6 +7,7 @@ SELECT
     CASE WHEN i <= 900000 THEN '{}' ELSE jsonb_build_object(
         'v', 1, 'key', k.key, 'user_id', k.who,
         'identify', '{"set": {"plan": "pro"}}'::jsonb,
+        'groups', jsonb_build_array(jsonb_build_object('type', 'account', 'id', 'acc' || i % 100)),
         'track', '{"event": "Bought"}'::jsonb
     ) END,
     k.at, k.at, i

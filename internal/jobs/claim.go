@@ -1,0 +1,47 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/rivertype"
+)
+
+// claim fetches jobs as River's own JobGetAvailable does, by the database's clock. The rows
+// hold what River and this package read of them: a job's errors are there in number alone,
+// and its arguments are the bundles' ids.
+func claim(ctx context.Context, pool *pgxpool.Pool, params *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
+	rows, err := pool.Query(ctx, claimSQL, params.Queue, params.MaxToLock, params.MaxAttemptedBy, params.ClientID)
+	if err != nil {
+		return nil, fmt.Errorf("claim jobs: %w", err)
+	}
+	claimed, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*rivertype.JobRow, error) {
+		return scanClaimed(row, params.Queue)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim jobs: %w", err)
+	}
+	return &riverdriver.JobGetAvailableResult{Jobs: claimed}, nil
+}
+
+func scanClaimed(row pgx.CollectableRow, queue string) (*rivertype.JobRow, error) {
+	var (
+		job       = &rivertype.JobRow{Queue: queue, State: rivertype.JobStateRunning}
+		attempted time.Time
+		errors    int
+		bundles   []byte
+	)
+	if err := row.Scan(&job.ID, &job.Kind, &job.Attempt, &job.MaxAttempts, &attempted, &job.ScheduledAt, &job.Metadata, &errors, &bundles); err != nil {
+		return nil, err
+	}
+	job.AttemptedAt = &attempted
+	job.Errors = make([]rivertype.AttemptError, errors)
+	job.EncodedArgs = append(append(append(make([]byte, 0, len(argsOpen)+len(bundles)+1), argsOpen...), bundles...), '}')
+	return job, nil
+}
+
+const argsOpen = `{"bundle_ids":`

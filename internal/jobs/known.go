@@ -1,0 +1,84 @@
+package jobs
+
+import (
+	"sync"
+
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// place is where a row stands: what was read from it holds as long as this version of it is
+// the newest one.
+type place struct {
+	tid pgtype.TID
+	xid uint32 // of the transaction that wrote it
+	// seenID is the row's seen_id. Ids of rows and transactions are used again after a
+	// failover that lost some; then this one differs.
+	seenID int64
+}
+
+// known remembers the profiles that Prepare has read or moved on, so that the next flight
+// of the same users and groups has to ask only whether anybody has changed them since. It
+// is never believed unasked, and so may forget anything at any time. What a request may be
+// changing is not kept.
+type known struct {
+	most int // profiles
+
+	mu         sync.Mutex
+	young, old map[identity]*profile
+}
+
+// knownProfiles is how many profiles a worker remembers. They take about 1 KB each.
+const knownProfiles = 20_000
+
+func newKnown(most int) *known {
+	k := &known{most: most}
+	k.forgetAll()
+	return k
+}
+
+// get returns what is remembered, nil for nothing. It is shared, and stays as it is.
+func (k *known) get(id identity) *profile {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if p, ok := k.young[id]; ok {
+		return p
+	}
+	p := k.old[id]
+	if p != nil {
+		k.put(id, p)
+	}
+	return p
+}
+
+// put remembers, and lets the half go that was not asked for while the other one filled.
+// The caller holds the lock.
+func (k *known) put(id identity, p *profile) {
+	if len(k.young) >= k.most/2 {
+		k.old, k.young = k.young, map[identity]*profile{}
+	}
+	k.young[id] = p
+}
+
+// learn takes over what a transaction that has committed read and wrote.
+func (k *known) learn(out *sorted) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for id, p := range out.send.base {
+		if s := out.states[id]; s != nil && (s.moved || len(s.told) > 0) {
+			p = out.moved[id]
+		}
+		if p != nil && p.heldBy == 0 {
+			k.put(id, p)
+			continue
+		}
+		delete(k.young, id)
+		delete(k.old, id)
+	}
+}
+
+// forgetAll is for whoever does not know what became of a transaction.
+func (k *known) forgetAll() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.young, k.old = map[identity]*profile{}, nil
+}

@@ -1,0 +1,221 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"waybill/internal/amplitude/amplitudetest"
+)
+
+var roomy = requestLimits{events: 100, bytes: 1 << 20}
+
+// flyBundle prepares one bundle and, if something has to be sent, lets it be accepted and
+// records that.
+func flyBundle(t *testing.T, l *loop, id int64) *sorted {
+	t.Helper()
+	out, err := l.prepare(t.Context(), []ref{{bundle: id, job: &heldJob{id: id, open: 1}}}, 0, roomy)
+	require.NoError(t, err)
+	if len(out.send.items) > 0 {
+		f := l.newFlight(out.send, 0)
+		f.accept(f.plan(f.split.next()))
+		require.NoError(t, f.record(t.Context()))
+		l.batcher.settled(out.send.request)
+	}
+	return out
+}
+
+// lock reads profiles as Prepare does, and lets go of them.
+func lock(t *testing.T, l *loop, patient bool, ids ...identity) (map[identity]*profile, error) {
+	t.Helper()
+	tx, err := l.store.pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, tx.Rollback(context.WithoutCancel(t.Context()))) }()
+	var w wanted
+	for _, id := range ids {
+		w.add(id)
+	}
+	return l.lockProfiles(t.Context(), tx, w, patient, newSettledMeanwhile(nil))
+}
+
+// traitOf is the value of a user's trait `a`, as Prepare finds it.
+func traitOf(t *testing.T, l *loop, id identity) string {
+	t.Helper()
+	found, err := lock(t, l, false, id)
+	require.NoError(t, err)
+	value, _ := found[id].traits.get("a")
+	return string(value.Value)
+}
+
+func user(id string) identity { return identity{kindUser, id} }
+
+// knowing is a worker that knows one user, whose trait `a` is 1 at Amplitude.
+func knowing(t *testing.T, h *house, id string) *loop {
+	t.Helper()
+	h.exec(t, "INSERT INTO waybill.worker (id) VALUES ('w') ON CONFLICT DO NOTHING")
+	l := preparing(h)
+	for i := range 2 { // told by the first, moved on by the second
+		bundles := h.enqueue(t, fmt.Sprintf(`{"key": "%s%d", "user_id": %q, "identify": {"set": {"a": 1}}, "track": {"event": "E"}}`, id, i, id))
+		flyBundle(t, l, bundles[0])
+	}
+	require.NotNil(t, l.known.get(user(id)))
+	return l
+}
+
+// Two workers deliver the bundles of a few users and groups in turn. Whatever one of them
+// remembers and is told still holds, is what the row says.
+func TestWhatIsKnownIsWhatStands(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, amplitudetest.Config{})
+	h.exec(t, "INSERT INTO waybill.worker (id) VALUES ('w')")
+	workers := []*loop{preparing(h), preparing(h)}
+	random := rand.New(rand.NewPCG(7, 11))
+	everybody := []identity{{"group:account", "a0"}, {"group:account", "a1"}, user("u0"), user("u1"), user("u2")}
+	for _, id := range everybody {
+		h.exec(t, "INSERT INTO waybill.profile (dest, kind, id) VALUES ('test', $1, $2)", id.kind, id.id)
+	}
+	var held int
+	for i := range 150 {
+		set, err := json.Marshal(map[string]any{"set": map[string]any{
+			[]string{"a", "b"}[random.IntN(2)]: []any{1, "x", "é<", map[string]any{"n": []int{1, 2}}}[random.IntN(4)],
+		}})
+		require.NoError(t, err)
+		bundles := h.enqueue(t, fmt.Sprintf(
+			`{"key": "k%d", "user_id": "u%d", "identify": %s, "groups": [{"type": "account", "id": "a%d", "set": {"name": "n%d"}}], "track": {"event": "E"}}`,
+			i, random.IntN(3), set, random.IntN(2), random.IntN(8)/7))
+		l := workers[random.IntN(2)]
+		flyBundle(t, l, bundles[0])
+
+		quick, err := lock(t, l, false, everybody...)
+		require.NoError(t, err)
+		stands, err := lock(t, l, true, everybody...)
+		require.NoError(t, err)
+		for _, id := range everybody {
+			if quick[id] == l.known.get(id) {
+				held++
+			}
+			require.Equal(t, stands[id], quick[id], "%v after %d bundles", id, i+1)
+		}
+	}
+	require.Greater(t, held, 150, "else nothing was shown")
+}
+
+func TestAProfileThatAnotherWorkerChangedIsReadAgain(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, amplitudetest.Config{})
+	l := knowing(t, h, "u1")
+	require.Equal(t, "1", traitOf(t, l, user("u1")))
+	h.exec(t, `UPDATE waybill.profile SET traits = jsonb_set(traits, '{a,value}', '2')`)
+	require.Equal(t, "2", traitOf(t, l, user("u1")))
+}
+
+// A row that moves away makes room for its own later version.
+func TestAPlaceThatWasTakenAgainIsNotTheOldRow(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, amplitudetest.Config{})
+	l := knowing(t, h, "u1")
+	move := func(value int) (at string) {
+		h.exec(t, `UPDATE waybill.profile SET traits = jsonb_set(traits, '{a,value}', $1::text::jsonb)`, fmt.Sprint(value))
+		h.exec(t, "VACUUM waybill.profile")
+		return ask[string](t, h, "SELECT ctid::text FROM waybill.profile")
+	}
+	for range 5 { // from here on it goes back and forth
+		move(1)
+	}
+	known := move(1)
+	base, err := lock(t, l, true, user("u1"))
+	require.NoError(t, err)
+	l.known.learn(&sorted{send: prepared{base: base}})
+	require.NotEqual(t, known, move(2))
+	require.Equal(t, known, move(3))
+	require.Equal(t, "3", traitOf(t, l, user("u1")))
+}
+
+// Whoever holds what it knows waits for nobody: else two workers that each hold what the
+// other one wants would wait for each other. It lets go, and takes its place in line.
+func TestAKnownProfileThatIsLockedIsWaitedForWithEmptyHands(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, amplitudetest.Config{})
+	l := knowing(t, h, "u1")
+	second := h.enqueue(t, `{"key": "both", "user_id": "u1", "identify": {"set": {"a": 1}}, "groups": [{"type": "account", "id": "a1"}], "track": {"event": "E"}}`)
+	h.exec(t, "INSERT INTO waybill.profile (dest, kind, id) VALUES ('test', 'group:account', 'a1')")
+	other, err := h.pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = other.Exec(t.Context(), "SELECT FROM waybill.profile WHERE kind = 'group:account' FOR UPDATE")
+	require.NoError(t, err)
+
+	_, err = lock(t, l, false, identity{"group:account", "a1"}, user("u1"))
+	require.ErrorIs(t, err, errInTheWay)
+
+	prepared := make(chan *sorted)
+	go func() { prepared <- flyBundle(t, l, second[0]) }()
+	for waiting := 0; waiting == 0; {
+		waiting = ask[int](t, h, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+	}
+	// What the other worker wants next is free: the group comes before the user.
+	_, err = other.Exec(t.Context(), "SELECT FROM waybill.profile WHERE id = 'u1' FOR UPDATE NOWAIT")
+	require.NoError(t, err)
+	require.NoError(t, other.Commit(t.Context()))
+	require.Len(t, (<-prepared).send.items, 1)
+}
+
+// The answer to a COMMIT may be lost. What a worker then believes to have written may not
+// be there, and what it believes to stand may be gone.
+func TestAWorkerThatDoesNotKnowWhatItWroteForgetsEverything(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, amplitudetest.Config{})
+	l := knowing(t, h, "u1")
+	bundles := h.enqueue(t, `{"key": "next", "user_id": "u1", "identify": {"set": {"a": 1}}, "track": {"event": "E"}}`)
+	h.exec(t, "DELETE FROM waybill.worker") // the request cannot be opened
+	_, err := l.prepare(t.Context(), []ref{{bundle: bundles[0], job: &heldJob{}}}, 0, roomy)
+	require.ErrorIs(t, err, errDeclaredDead)
+	require.Nil(t, l.known.get(user("u1")))
+}
+
+func TestOnlySoManyProfilesAreKnown(t *testing.T) {
+	t.Parallel()
+	k := newKnown(10)
+	often := user("often")
+	for i := range 1000 {
+		out := &sorted{send: prepared{base: map[identity]*profile{user(fmt.Sprint(i)): {}, often: {}}}}
+		k.learn(out)
+		require.LessOrEqual(t, len(k.young)+len(k.old), 10)
+		require.NotNil(t, k.get(often))
+	}
+	require.Nil(t, k.get(user("0")))
+}
+
+// Most bundles have no outcome before their first one, and are recorded as if none had.
+func TestAnOutcomeThatAnotherWorkerRecordedMeanwhileStays(t *testing.T) {
+	t.Parallel()
+	for was, want := range map[string]string{"delivered": "the other one's", "in_doubt": ""} {
+		t.Run(was, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, amplitudetest.Config{})
+			h.exec(t, "INSERT INTO waybill.worker (id) VALUES ('w')")
+			l := preparing(h)
+			bundles := h.enqueue(t, `{"key": "k1", "user_id": "u1", "track": {"event": "E"}}`, `{"key": "k2", "user_id": "u2", "track": {"event": "E"}}`)
+			refs := []ref{{bundle: bundles[0], job: &heldJob{id: 1, open: 1}}, {bundle: bundles[1], job: &heldJob{id: 2, open: 1}}}
+			out, err := l.prepare(t.Context(), refs, 0, roomy)
+			require.NoError(t, err)
+			h.exec(t, "INSERT INTO waybill.delivery (bundle_id, outcome, reason) VALUES ($1, $2, 'the other one''s')", bundles[0], was)
+
+			f := l.newFlight(out.send, 0)
+			f.accept(f.plan(f.split.next()))
+			require.NoError(t, f.record(t.Context()))
+
+			for i, id := range bundles {
+				outcome, reason := h.outcome(t, id)
+				require.Equal(t, "delivered", outcome)
+				if i == 0 {
+					require.Equal(t, want, reason)
+				}
+			}
+			require.Zero(t, ask[int](t, h, "SELECT count(*) FROM waybill.request"))
+		})
+	}
+}

@@ -1,0 +1,18 @@
+-- River's JobGetAvailable, of which only that is answered which the worker uses: a row of
+-- the jobs table has eighteen columns, and each costs something in writing and in reading.
+WITH due AS (
+    SELECT id FROM waybill.river_job
+    WHERE state = 'available' AND queue = $1 AND scheduled_at <= now()
+    ORDER BY priority, scheduled_at, id
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE waybill.river_job AS j
+SET state = 'running',
+    attempt = j.attempt + 1,
+    attempted_at = now(),
+    attempted_by = j.attempted_by[greatest(cardinality(j.attempted_by) - $3::int + 2, 1):] || $4::text
+FROM due
+WHERE j.id = due.id
+RETURNING j.id, j.kind, j.attempt, j.max_attempts, j.attempted_at, j.scheduled_at, j.metadata,
+    coalesce(cardinality(j.errors), 0), coalesce(j.args -> 'bundle_ids', '[]');
