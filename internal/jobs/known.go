@@ -59,21 +59,31 @@ func (k *known) put(id identity, p *profile) {
 	k.young[id] = p
 }
 
-// learn takes over what a transaction that has committed read and wrote.
+// learn takes over what a transaction that has committed read and wrote. What it knew
+// before and left alone is known still.
 func (k *known) learn(out *sorted) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for id, p := range out.send.base {
-		if s := out.states[id]; s != nil && (s.moved || len(s.told) > 0) {
-			p = out.moved[id]
-		}
-		if p != nil && p.heldBy == 0 {
-			k.put(id, p)
-			continue
-		}
-		delete(k.young, id)
-		delete(k.old, id)
+	for i := range out.read.ids {
+		id := out.read.identity(i)
+		k.replace(id, out.send.base[id])
 	}
+	for id, s := range out.states {
+		if s.changed() {
+			k.replace(id, out.moved[id])
+		}
+	}
+}
+
+// replace remembers another profile, or, of one that is reserved or nil, nothing. The
+// caller holds the lock.
+func (k *known) replace(id identity, p *profile) {
+	if p != nil && p.heldBy == 0 {
+		k.put(id, p)
+		return
+	}
+	delete(k.young, id)
+	delete(k.old, id)
 }
 
 // forgetAll is for whoever does not know what became of a transaction.

@@ -39,7 +39,8 @@ func lock(t *testing.T, l *loop, patient bool, ids ...identity) (map[identity]*p
 	for _, id := range ids {
 		w.add(id)
 	}
-	return l.lockProfiles(t.Context(), tx, w, patient, newSettledMeanwhile(nil))
+	base, _, err := l.lockProfiles(t.Context(), tx, w, patient, newSettledMeanwhile(nil))
+	return base, err
 }
 
 // traitOf is the value of a user's trait `a`, as Prepare finds it.
@@ -129,10 +130,39 @@ func TestAPlaceThatWasTakenAgainIsNotTheOldRow(t *testing.T) {
 	known := move(1)
 	base, err := lock(t, l, true, user("u1"))
 	require.NoError(t, err)
-	l.known.learn(&sorted{send: prepared{base: base}})
+	l.known.replace(user("u1"), base[user("u1")])
 	require.NotEqual(t, known, move(2))
 	require.Equal(t, known, move(3))
 	require.Equal(t, "3", traitOf(t, l, user("u1")))
+}
+
+// After a failover that lost transactions, their ids and places are given out again.
+func TestAPlaceIsBelievedOnlyForItsOwnRowAndVersion(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, amplitudetest.Config{})
+	l := knowing(t, h, "u1")
+	h.exec(t, "INSERT INTO waybill.profile (dest, kind, id, traits) SELECT dest, kind, 'u2', jsonb_set(traits, '{a,value}', '2') FROM waybill.profile")
+	for _, id := range []identity{user("u2"), {"group:account", "u2"}} {
+		l.known.replace(id, l.known.get(user("u1")))
+	}
+	require.Equal(t, "2", traitOf(t, l, user("u2")))
+	_, err := lock(t, l, false, identity{"group:account", "u2"})
+	require.ErrorIs(t, err, errMissing)
+
+	other := *l.known.get(user("u1"))
+	other.place.seenID++
+	l.known.replace(user("u1"), &other)
+	found, err := lock(t, l, false, user("u1"))
+	require.NoError(t, err)
+	require.NotSame(t, &other, found[user("u1")])
+}
+
+func TestWhatARequestMayBeChangingIsNotKnown(t *testing.T) {
+	t.Parallel()
+	k := newKnown(10)
+	k.replace(user("u1"), &profile{})
+	k.replace(user("u1"), &profile{heldBy: 7})
+	require.Nil(t, k.get(user("u1")))
 }
 
 // Whoever holds what it knows waits for nobody: else two workers that each hold what the
@@ -181,8 +211,10 @@ func TestOnlySoManyProfilesAreKnown(t *testing.T) {
 	k := newKnown(10)
 	often := user("often")
 	for i := range 1000 {
-		out := &sorted{send: prepared{base: map[identity]*profile{user(fmt.Sprint(i)): {}, often: {}}}}
-		k.learn(out)
+		k.replace(user(fmt.Sprint(i)), &profile{})
+		if i%3 == 0 {
+			k.replace(often, &profile{})
+		}
 		require.LessOrEqual(t, len(k.young)+len(k.old), 10)
 		require.NotNil(t, k.get(often))
 	}

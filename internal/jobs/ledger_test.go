@@ -114,6 +114,7 @@ func (l *ledger) prepare(ids []int64) *flight {
 		}
 		return -1
 	})
+	out.touched = wantedProfiles(items)
 	out.pack(l.loop.store.install, out.free(items), requestLimits{events: 2000, bytes: 1 << 20})
 
 	for _, s := range out.settled {

@@ -15,6 +15,9 @@ type state struct {
 	moved   bool               // a version moved on
 }
 
+// changed says that the profile's row has to be written.
+func (s *state) changed() bool { return s.moved || len(s.told) > 0 }
+
 // onlySeen says that nothing has changed but the newest version, which is then all that
 // has to be written. Whatever is told has a value that is written with it.
 func (s *state) onlySeen() (newest version, only bool) {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -131,14 +130,15 @@ func (out *sorted) scanMoved(row pgx.Row, seen seenColumns) error {
 // reserved to, nil for those that only move on. A reserved one is written as if its
 // events had been accepted: if the answer is lost, nothing older may overtake them.
 func (out *sorted) profileRows() (rows profileColumns, requests []*int64, seen seenColumns) {
-	for _, id := range slices.SortedFunc(maps.Keys(out.states), compareIdentities) {
+	for i := range out.touched.ids {
+		id := out.touched.identity(i)
 		s := out.states[id]
+		if s == nil || !s.changed() {
+			continue
+		}
 		if len(s.told) > 0 {
 			rows.add(id, s.attempted())
 			requests = append(requests, &out.send.request)
-			continue
-		}
-		if !s.moved {
 			continue
 		}
 		if newest, only := s.onlySeen(); only {

@@ -9,7 +9,7 @@ import (
 
 // batchOf is a batch as it is loaded, with an empty profile for everybody it touches.
 func batchOf(items ...*item) *sorted {
-	out := &sorted{behind: map[int64][]ref{}}
+	out := &sorted{behind: map[int64][]ref{}, touched: wantedProfiles(items)}
 	out.send.request, out.send.now, out.send.base = 77, epoch, map[identity]*profile{}
 	for _, it := range items {
 		for _, id := range it.touches() {

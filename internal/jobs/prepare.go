@@ -36,6 +36,8 @@ type sorted struct {
 	postponed []postponed
 	behind    map[int64][]ref       // by the request they wait for
 	overflow  []ref                 // more than one request holds
+	touched   wanted                // everybody whose traits the batch touches
+	read      wanted                // of those, the ones whose profiles were not known
 	states    map[identity]*state   // profiles as the plan leaves them
 	moved     map[identity]*profile // those of which only the newest version was written, as they stand now
 	bytes     int                   // of the events to send
@@ -238,8 +240,8 @@ func (l *loop) prepare(ctx context.Context, refs []ref, life int64, limits reque
 			l.batcher.settled(id)
 		}
 	}()
-	wanted := wantedProfiles(items)
-	done, err := l.takeTurn(ctx, wanted)
+	out.touched = wantedProfiles(items)
+	done, err := l.takeTurn(ctx, out.touched)
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +250,7 @@ func (l *loop) prepare(ctx context.Context, refs []ref, life int64, limits reque
 	for {
 		err := pgx.BeginFunc(ctx, l.store.pool, func(tx pgx.Tx) error {
 			meanwhile := newSettledMeanwhile(items)
-			if out.send.base, err = l.lockProfiles(ctx, tx, wanted, patient, meanwhile); err != nil {
+			if out.send.base, out.read, err = l.lockProfiles(ctx, tx, out.touched, patient, meanwhile); err != nil {
 				return err
 			}
 			items = out.without(items, meanwhile.found)
@@ -264,7 +266,7 @@ func (l *loop) prepare(ctx context.Context, refs []ref, life int64, limits reque
 		case errors.Is(err, errMissing):
 			// Somebody is new, or was cleaned away. Rows are made in a transaction of
 			// their own, before any lock is held, so that two flights cannot deadlock.
-			if err := l.makeProfiles(ctx, wanted); err != nil {
+			if err := l.makeProfiles(ctx, out.touched); err != nil {
 				return nil, err
 			}
 		default:

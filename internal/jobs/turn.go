@@ -113,16 +113,16 @@ var (
 // lockProfiles locks and reads the wanted profiles, and asks with the locks held what was
 // settled meanwhile. What is known from before and has not changed is not read again; the
 // others are then not waited for, unless patient, and it may fail with errInTheWay. With
-// errMissing it fails when somebody has no profile.
-func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted, patient bool, meanwhile *settledMeanwhile) (map[identity]*profile, error) {
-	base := make(map[identity]*profile, len(w.ids))
+// errMissing it fails when somebody has no profile. read are those that were not known.
+func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted, patient bool, meanwhile *settledMeanwhile) (base map[identity]*profile, read wanted, err error) {
+	base = make(map[identity]*profile, len(w.ids))
 	var batch pgx.Batch
 	if len(w.ids) > 0 {
 		batch.Queue(turnLimitsSQL)
 	}
 	if !patient && l.queueKnown(&batch, w, base) {
 		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
-			return nil, fmt.Errorf("lock %d profiles: %w", len(w.ids), err)
+			return nil, read, fmt.Errorf("lock %d profiles: %w", len(w.ids), err)
 		}
 		batch = pgx.Batch{}
 	}
@@ -130,22 +130,22 @@ func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted, patient bo
 	if len(base) > 0 {
 		statement, short = profilesLockFreeSQL, errInTheWay
 	}
-	rest := w.without(base)
-	if len(rest.ids) > 0 {
-		batch.Queue(statement, l.store.dest, rest.kinds, rest.ids).Query(func(rows pgx.Rows) error {
+	read = w.without(base)
+	if len(read.ids) > 0 {
+		batch.Queue(statement, l.store.dest, read.kinds, read.ids).Query(func(rows pgx.Rows) error {
 			return scanProfiles(rows, base)
 		})
 	}
 	meanwhile.queue(&batch)
 	if batch.Len() > 0 {
 		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
-			return nil, fmt.Errorf("lock %d profiles: %w", len(w.ids), err)
+			return nil, read, fmt.Errorf("lock %d profiles: %w", len(w.ids), err)
 		}
 	}
 	if len(base) < len(w.ids) {
-		return nil, short
+		return nil, read, short
 	}
-	return base, markHeld(ctx, tx, base)
+	return base, read, markHeld(ctx, tx, base)
 }
 
 // queueKnown asks which of the profiles that are known still hold, and puts those into base.
