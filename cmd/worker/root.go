@@ -48,7 +48,7 @@ func (p *program) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(work, p.migrateCommand(), p.statusCommand(), p.doctorCommand(),
-		p.retryCommand(), p.resolveCommand(), p.versionCommand())
+		p.retryCommand(), p.resolveCommand(), p.restoredCommand(), p.versionCommand())
 	for _, c := range append(root.Commands(), root) {
 		c.Args = noArgs
 		c.DisableFlagsInUseLine = true

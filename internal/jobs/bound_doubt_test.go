@@ -119,6 +119,40 @@ func TestACrashDoesNotRenewADoubt(t *testing.T) {
 	require.Equal(t, "uncertain", outcome)
 }
 
+// A worker in mode discard or debug may come by a bundle that is in doubt, and somebody may
+// bring it back long afterwards.
+func TestABundleThatWasSkippedInDoubtComesBackInDoubt(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		passed  time.Duration
+		outcome string
+	}{
+		"while Amplitude knows it": {5 * oneDay, "delivered"},
+		"too late":                 {8 * oneDay, "uncertain"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, amplitudetest.Config{})
+			ids := h.enqueue(t, bought("order:1", "u1"))
+			h.tryInVain(t, storedAndLost)
+			ids = append(ids, h.enqueue(t, bought("order:2", "u2"))...)
+			h.once(t, func(cfg *Config) { cfg.Mode, cfg.Reason = Discard, "on purpose" })
+			require.Equal(t, map[string]int{"skipped": 2}, h.ledger(t))
+			h.pass(t, test.passed)
+
+			h.exec(t, "SELECT waybill.retry('skipped', dry_run => false)")
+			h.once(t)
+
+			outcome, _ := h.outcome(t, ids[0])
+			require.Equal(t, test.outcome, outcome)
+			outcome, _ = h.outcome(t, ids[1])
+			require.Equal(t, "delivered", outcome, "it was never in doubt")
+			require.Equal(t, 2, h.fake.Stats().Counted)
+			require.Zero(t, h.fake.Stats().StoredTwice)
+		})
+	}
+}
+
 func TestNoLaterRefusalClearsADoubt(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, amplitudetest.Config{})

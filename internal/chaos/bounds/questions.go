@@ -49,9 +49,6 @@ var ageSQL string
 //go:embed sql/unsettled.sql
 var unsettledSQL string
 
-//go:embed sql/after_restore.sql
-var afterRestoreSQL string
-
 // bundle is one action of a user, as an application would send it.
 func bundle(key, user, more string) string {
 	return fmt.Sprintf(`{"key":%q,"user_id":%q,"identify":{"set":{"plan":"pro"}},`+

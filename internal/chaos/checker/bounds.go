@@ -86,9 +86,12 @@ func (c *file) paused(from, to time.Time) bool {
 type Figures struct {
 	Committed, RolledBack int           // actions in the table, and those given up
 	Unknown, Recovered    int           // COMMITs without an answer, and those that had happened
+	Repeated              int           // actions enqueued again under the same key
+	Identities            int           // users, devices and groups whose properties were compared at the end
 	Requests              int           // that reached Amplitude
 	Taken, Absorbed       int           // events taken, and taken ones that came again
 	Rejected              int           // bundles
+	Innocent              int           // bundles rejected with everything, and retried
 	MostAttempts          int           // of one job, as River counts
 	Kills                 int           // workers killed
 	Orphans               int           // bundles they held
@@ -103,11 +106,15 @@ type Figures struct {
 func Measure(e *Evidence) Figures { return newCase(e).figures() }
 
 func (c *file) figures() Figures {
-	f := Figures{Committed: len(c.Actions), Taken: len(c.Taken), Kills: len(c.Kills)}
-	given := map[string]bool{}
+	f := Figures{Committed: len(c.Actions), Taken: len(c.Taken), Kills: len(c.Kills), Innocent: len(c.Innocent)}
+	f.Identities = len(c.Users) + len(c.Groups)
+	given, asked, again := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, r := range c.History {
 		for _, key := range r.Keys {
 			switch {
+			case r.Op == history.Commit && r.Type == history.Invoke:
+				again[key] = asked[key] && c.actions[key] != nil
+				asked[key] = true
 			case r.Op == history.Rollback && c.actions[key] == nil:
 				given[key] = true
 			case r.Op == history.Commit && r.Type == history.Info:
@@ -119,6 +126,11 @@ func (c *file) figures() Figures {
 		}
 	}
 	f.RolledBack = len(given)
+	for _, repeated := range again {
+		if repeated {
+			f.Repeated++
+		}
+	}
 	requests, accepted := map[int]bool{}, map[string]int{}
 	for _, t := range c.Taken {
 		accepted[t.InsertID] = t.Request

@@ -46,6 +46,7 @@ func (v Violation) String() string { return string(v.Rule) + ": " + v.What }
 func Check(e *Evidence) []Violation {
 	c := newCase(e)
 	c.loss()
+	c.innocents()
 	c.phantoms()
 	c.commits()
 	c.repeats()

@@ -98,11 +98,15 @@ func TestAnHonestRunHolds(t *testing.T) {
 
 func TestFiguresOfAnHonestRun(t *testing.T) {
 	t.Parallel()
+	e := honest()
+	for _, key := range []string{"a:2", "a:6"} { // once more, and one of them had not happened
+		e.History = append(e.History, history.Record{Op: history.Commit, Type: history.Invoke, Keys: []string{key}})
+	}
 	require.Equal(t, checker.Figures{
 		Committed: 4, RolledBack: 1, Unknown: 2, Recovered: 1, Requests: 4, Taken: 4, Absorbed: 2, Rejected: 1,
-		MostAttempts: 1, Kills: 1, Orphans: 2, Recover: 3 * time.Second, Alone: 1, RecoverAny: 3 * time.Second,
+		Repeated: 1, Identities: 2, MostAttempts: 1, Kills: 1, Orphans: 2, Recover: 3 * time.Second, Alone: 1, RecoverAny: 3 * time.Second,
 		Stop: time.Second, Drain: time.Second,
-	}, checker.Measure(honest()))
+	}, checker.Measure(e))
 }
 
 // resend makes another attempt of an arrival, changed.
@@ -128,6 +132,10 @@ func TestTheCheckerFindsEveryLie(t *testing.T) {
 	}{
 		{"a bundle is missing", checker.NoLoss, "a:1", func(e *checker.Evidence) { e.Ledger = e.Ledger[1:] }},
 		{"an event is missing", checker.NoLoss, "a:3", func(e *checker.Evidence) { e.Taken = e.Taken[:3] }},
+		{"innocent bundles are rejected for nothing", checker.NoLoss, "a:1", func(e *checker.Evidence) { e.Innocent = []string{"a:1"} }},
+		{"many innocent bundles are rejected with everything", checker.NoLoss, "9 bundles", func(e *checker.Evidence) {
+			e.Innocent, e.Refusals = make([]string, 9), 1
+		}},
 		{"a bundle without its action", checker.NoPhantom, "a:2", func(e *checker.Evidence) { e.Actions = append(e.Actions[:1], e.Actions[2:]...) }},
 		{"an event of a rolled back action", checker.NoPhantom, "a:5", func(e *checker.Evidence) {
 			resend(e, 1, func(m map[string]any) { m["insert_id"] = "w:a:5:track" })
@@ -262,6 +270,9 @@ func TestTheCheckerIsFair(t *testing.T) {
 		},
 		"an action retried after it was rolled back": func(e *checker.Evidence) {
 			e.History = append(e.History, history.Record{Op: history.Rollback, Type: history.OK, Keys: []string{"a:1"}})
+		},
+		"a few bundles that were rejected with everything, and retried": func(e *checker.Evidence) {
+			e.Innocent, e.Refusals = make([]string, 16), 2
 		},
 		"all kept traits in other properties of a retry": func(e *checker.Evidence) {
 			resend(e, 1, func(m map[string]any) { m["user_properties"] = map[string]any{"plan": "pro"} })

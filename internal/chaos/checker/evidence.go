@@ -113,13 +113,14 @@ type Limits struct {
 	Waste    float64       // events absorbed as duplicates, per event taken
 	Attempts int           // of one job, as River counts: waiting and crashes cost none
 	Repeat   time.Duration // how long after its outcome an event may still arrive
+	Innocent int           // bundles that may be rejected with everything, each time
 }
 
 // DefaultLimits are the bounds that the documentation promises.
 func DefaultLimits() Limits {
 	return Limits{
 		Recover: 15 * time.Second, Stop: 25 * time.Second, Drain: 2 * time.Minute,
-		Waste: 0.5, Attempts: 1, Repeat: time.Second,
+		Waste: 0.5, Attempts: 1, Repeat: time.Second, Innocent: 8,
 	}
 }
 
@@ -145,6 +146,9 @@ type Evidence struct {
 	ClockStepped bool
 	Usurped      bool      // a foreign leader has discarded jobs
 	Neighbour    Neighbour // zero for none
+
+	Refusals int      // times at which everything was refused for a while, and nothing named
+	Innocent []string // keys of bundles that were rejected in them, and retried by an operator
 
 	Healed  time.Time // the end of the last fault
 	Drained time.Time // zero when the queue never became empty

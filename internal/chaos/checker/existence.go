@@ -22,6 +22,14 @@ func (c *file) loss() {
 	}
 }
 
+// innocents sees that hardly anything is rejected that Amplitude would take: only a few
+// bundles, when everything begins to be refused during a search for a bad one.
+func (c *file) innocents() {
+	if most := c.Limits.Innocent * c.Refusals; len(c.Innocent) > most {
+		c.violate(NoLoss, "%d bundles were rejected that Amplitude takes, at most %d may be: %v", len(c.Innocent), most, c.Innocent)
+	}
+}
+
 // phantoms finds what arrived and was not committed, or not yet.
 func (c *file) phantoms() {
 	for key, b := range c.bundles {

@@ -8,22 +8,26 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"waybill/internal/chaos/nemesis"
 )
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
 func TestTheCommandLine(t *testing.T) {
 	t.Parallel()
-	o, err := parse([]string{"--seeds", "7, 8", "--duration", "5s", "--bundles", "9", "--workers", "2", "--report", "out", "--dir", "kept", "--faults", "disk full, outage"}, nil)
+	o, err := parse([]string{"--seeds", "7, 8", "--duration", "5s", "--bundles", "9", "--workers", "2", "--parallel", "3", "--report", "out", "--dir", "kept", "--faults", "disk full, outage"}, nil)
 	require.NoError(t, err)
 	require.Equal(t, options{
-		seeds: []uint64{7, 8}, duration: 5 * time.Second, bundles: 9, workers: 2, report: "out", dir: "kept",
+		seeds: []uint64{7, 8}, duration: 5 * time.Second, bundles: 9, workers: 2, parallel: 3, report: "out", dir: "kept",
 		faults: []nemesis.Kind{nemesis.DiskFull, nemesis.Outage},
 	}, o)
 
 	o, err = parse(nil, nil)
 	require.NoError(t, err)
 	require.Nil(t, o.schedule(1), "a seed draws its own")
+	require.Positive(t, o.parallel)
 }
 
 // Without arguments the run does everything, and has fifty kills over 100,000 bundles in

@@ -33,7 +33,7 @@ func result(seed uint64, violations ...checker.Violation) scenario.Result {
 		},
 		Samples: []scenario.Sample{{At: 0}, {At: time.Second, Settled: 50, Waiting: 10}, {At: 2 * time.Second, Settled: 150}},
 		Figures: checker.Figures{
-			Committed: 99999, RolledBack: 9, Unknown: 12, Recovered: 5, Requests: 123456, Absorbed: 1234, Kills: 5,
+			Committed: 99999, RolledBack: 9, Repeated: 7, Identities: 42, Taken: 300000, Unknown: 12, Recovered: 5, Requests: 123456, Absorbed: 1234, Kills: 5,
 			Orphans: 321, Recover: 9400 * time.Millisecond, Alone: 3, RecoverAny: 27 * time.Second, Stop: 1100 * time.Millisecond, Drain: 12 * time.Second,
 		},
 		Violations: violations,
@@ -45,7 +45,9 @@ func broken() scenario.Result {
 	for range 8 {
 		many = append(many, checker.Violation{Rule: checker.NewestTraits, What: strings.Repeat("user u-22 has plan = old; ", 5)})
 	}
-	return result(7, many...)
+	r := result(7, many...)
+	r.Figures.Innocent = 2
+	return r
 }
 
 func TestTheTableFitsATerminal(t *testing.T) {
@@ -59,8 +61,10 @@ func TestTheTableFitsATerminal(t *testing.T) {
 	require.Contains(t, table, "newest traits: user u-22")
 	require.Contains(t, table, "… and 3 more")
 	require.Contains(t, table, "kept: /tmp/waybill-chaos/seed-7")
-	require.Contains(t, table, "2 seeds, 1 broken: 199998 bundles committed")
+	require.Contains(t, table, "2 seeds, 1 broken: 6 faults, 199998 bundles committed")
 	require.Contains(t, table, "kill to last orphan 9.4s alone (6 kills), 27.0s beside other faults")
+	require.Contains(t, table, "2 bundles were rejected with everything else, and worker retry brought them")
+	require.NotContains(t, report.Total([]scenario.Result{result(1)}), "worker retry")
 	require.Contains(t, table, "disk full: not run, needs a C compiler (cc)")
 }
 
@@ -68,15 +72,17 @@ func TestTheReportNamesEverything(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "new")
 	require.NoError(t, report.Write(dir, []scenario.Result{result(1), broken()}))
-	text, err := os.ReadFile(filepath.Join(dir, "report.md"))
+	text, err := os.ReadFile(filepath.Join(dir, "README.md"))
 	require.NoError(t, err)
 	for _, want := range []string{
-		"2 seeds, 1 broken", "| 1 | 99999 |", "| newest traits | 8 |", "| no loss | 0 |", "](seed-7.svg)",
+		"2 seeds, 1 broken", "| [1](#seed-1) | 3 | 99999 |", "| newest traits | P7 | 84 users, devices and groups | 8 |", "| no loss | P4 | 199998 committed bundles | 0 |",
+		"| counted once | P2, P3 | 600000 events; 2468 were sent again, and 14 actions were enqueued again | 0 |", "](seed-7.svg)",
 		"- kill one worker: 1–2 s", "- open snapshot: 0–60 s", "- disk full: not run, needs a C compiler",
 		"9.4s (3 kills) | 27.0s", "- **newest traits**: user u-22",
 	} {
 		require.Contains(t, string(text), want)
 	}
+	require.NotContains(t, string(text), "/tmp/", "it names no path of the machine it ran on")
 	for _, name := range []string{"seed-1.svg", "seed-7.svg"} {
 		require.FileExists(t, filepath.Join(dir, name))
 	}

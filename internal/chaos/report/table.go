@@ -47,15 +47,17 @@ func Line(r scenario.Result) string {
 }
 
 // Total is the last line of a table of several seeds.
-func Total(results []scenario.Result) string {
+func Total(results []scenario.Result) string { return "\n" + totals(results) + skipped(results) }
+
+func totals(results []scenario.Result) string {
 	var bundles, kills, orphans, rollbacks, unknown, recovered, broken int
-	var alone int
+	var alone, faults, innocent int
 	var rescue, beside, stop, drain time.Duration
 	for _, r := range results {
 		f := r.Figures
 		bundles, kills, orphans = bundles+f.Committed, kills+f.Kills, orphans+f.Orphans
 		rollbacks, unknown, recovered = rollbacks+f.RolledBack, unknown+f.Unknown, recovered+f.Recovered
-		alone += f.Alone
+		alone, faults, innocent = alone+f.Alone, faults+len(r.Bands), innocent+f.Innocent
 		rescue, beside = max(rescue, f.Recover), max(beside, f.RecoverAny)
 		stop, drain = max(stop, f.Stop), max(drain, f.Drain)
 		if len(r.Violations) > 0 {
@@ -66,13 +68,20 @@ func Total(results []scenario.Result) string {
 	if len(results) == 1 {
 		noun = "seed"
 	}
-	return fmt.Sprintf(`
-%d %s, %d broken: %d bundles committed, %d rolled back, %d COMMITs
-without an answer (%d had happened), %d kills with %d orphans.
+	return fmt.Sprintf(`%d %s, %d broken: %d faults, %d bundles committed, %d rolled back,
+%d COMMITs without an answer (%d had happened), %d kills with %d orphans.
 Worst: kill to last orphan %s alone (%d kills), %s beside other faults,
 SIGTERM to exit %s, last fault to empty queue %s.
-%s`, len(results), noun, broken, bundles, rollbacks, unknown, recovered, kills, orphans,
-		seconds(rescue), alone, seconds(beside), seconds(stop), seconds(drain), skipped(results))
+%s`, len(results), noun, broken, faults, bundles, rollbacks, unknown, recovered, kills, orphans,
+		seconds(rescue), alone, seconds(beside), seconds(stop), seconds(drain), pardoned(innocent))
+}
+
+// pardoned tells of what an operator had to do.
+func pardoned(innocent int) string {
+	if innocent == 0 {
+		return ""
+	}
+	return wrap(fmt.Sprintf("%d bundles were rejected with everything else, and worker retry brought them back.", innocent), 78, "") + "\n"
 }
 
 // skipped names the faults that could not be done here.

@@ -34,18 +34,7 @@ func (v *villain) quota(ctx context.Context, step nemesis.Step) error {
 	v.house.sink.Inject(rules(step)...)
 	wait(ctx, step.For)
 	v.house.sink.Heal()
-	if err := v.house.setClock(v.house.clock.tomorrow(time.Now())); err != nil {
-		return err
-	}
-	// Once more for those that were being put off meanwhile.
-	const underWay = 3 * time.Second
-	for range 2 {
-		if err := patiently(ctx, v.house.referee.wakeTomorrow); err != nil {
-			return err
-		}
-		wait(ctx, underWay)
-	}
-	return nil
+	return v.house.setClock(v.house.clock.tomorrow(time.Now()))
 }
 
 // rules are how the fake misbehaves during a step. Refusals that name no event concern

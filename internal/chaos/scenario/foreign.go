@@ -113,9 +113,13 @@ func (n *neighbour) end(ctx context.Context) (checker.Neighbour, error) {
 // usurp lets a River application that was given the wrong schema lead there. It takes
 // jobs that run for longer than a second for stuck, knows nobody who could work them, and
 // discards them. Amplitude is away, so that they do, and then all workers are killed, so
-// that nobody remembers their bundles.
+// that nobody remembers their bundles. By its own clock nothing is stuck while the
+// database's is ahead.
 func (v *villain) usurp(ctx context.Context, lasts time.Duration) error {
 	h := v.house
+	if h.clock.ahead() > 0 {
+		return unavailable{"a database clock that is not ahead of its own"}
+	}
 	h.sink.Inject(amplitudetest.Rule{Fault: amplitudetest.Fault{Kind: amplitudetest.Unavailable}})
 	defer h.sink.Heal()
 	wait(ctx, lasts/2)

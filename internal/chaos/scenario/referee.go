@@ -57,9 +57,6 @@ var settingsSQL string
 //go:embed sql/switch_wal.sql
 var switchWALSQL string
 
-//go:embed sql/tomorrow.sql
-var tomorrowSQL string
-
 //go:embed sql/leader.sql
 var leaderSQL string
 
@@ -113,12 +110,6 @@ func (r referee) recording(ctx context.Context, program string) (n int, err erro
 // leader is the id of the worker that does River's housekeeping, "" for none.
 func (r referee) leader(ctx context.Context) (id string, err error) {
 	return id, r.pool.QueryRow(ctx, leaderSQL).Scan(&id)
-}
-
-// wakeTomorrow lets River take up again what was put off until tomorrow.
-func (r referee) wakeTomorrow(ctx context.Context) error {
-	_, err := r.pool.Exec(ctx, tomorrowSQL)
-	return err
 }
 
 // seat unseats whoever else leads: an election that only one candidate can win.

@@ -175,6 +175,10 @@ func perform(ctx context.Context, h *house, o Options, result *Result) (*checker
 	e := &checker.Evidence{Healed: time.Now(), Limits: o.Limits}
 	result.Healed = e.Healed.Sub(start)
 	e.Drained = h.drain(ctx, o.Limits.Drain)
+	e.Refusals = refusals(v.bands)
+	if e.Innocent, err = h.bringBack(ctx, o.Limits.Drain); err != nil {
+		return nil, err
+	}
 	h.sink.Settle()
 	stopWatching()
 	watching.Wait()
