@@ -97,9 +97,9 @@ func Fingerprint() string {
 	return hex.EncodeToString(sum.Sum(nil))[:16]
 }
 
-// Up brings the database to this binary's version. It is idempotent and safe to run
-// from many processes at once: one works, the others wait for it and find nothing to
-// do. It needs a direct connection, not a transaction pooler, because its lock is the
+// Up brings the database to this binary's version. It is idempotent, finishes what one
+// that was cut off began, and is safe to run from many processes at once: one works, the
+// others wait for it and find nothing to do, which locks nobody out. It needs a direct connection, not a transaction pooler, because its lock is the
 // session's.
 func Up(ctx context.Context, pool *pgxpool.Pool) error {
 	return locked(ctx, pool, func(conn *pgx.Conn) error {
@@ -113,12 +113,15 @@ func Up(ctx context.Context, pool *pgxpool.Pool) error {
 		if err := prepareSchema(ctx, conn); err != nil {
 			return err
 		}
-		changed, err := riverUp(ctx, pool, conn)
+		if err := riverUp(ctx, pool, conn); err != nil {
+			return err
+		}
+		stale, err := staleSteps(ctx, conn)
 		if err != nil {
 			return err
 		}
 		for _, step := range Steps() {
-			again := changed && slices.Contains(afterRiver, step.Name)
+			again := slices.Contains(afterRiver, step.Name) && slices.Contains(stale, step.Version)
 			if step.Version <= applied && !again {
 				continue
 			}
@@ -269,26 +272,45 @@ func prepareSchema(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// riverUp applies River's pending steps, if any, and says whether it did.
-func riverUp(ctx context.Context, pool *pgxpool.Pool, conn *pgx.Conn) (bool, error) {
+// riverUp applies River's pending steps, if any.
+func riverUp(ctx context.Context, pool *pgxpool.Pool, conn *pgx.Conn) error {
 	migrator, err := newRiverMigrator(pool)
 	if err != nil {
-		return false, fmt.Errorf("prepare River's migrations: %w", err)
+		return fmt.Errorf("prepare River's migrations: %w", err)
 	}
 	existing, err := migrator.ExistingVersions(ctx)
 	if err != nil {
-		return false, fmt.Errorf("read River's migration state: %w", err)
+		return fmt.Errorf("read River's migration state: %w", err)
 	}
 	if len(existing) == len(migrator.AllVersions()) {
-		return false, nil
+		return nil
 	}
-	if _, err := conn.Exec(ctx, mustRead("sql/before_river.sql")); err != nil {
-		return false, fmt.Errorf("put back what River's migrations may name: %w", err)
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, mustRead("sql/before_river.sql"))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("put back what River's migrations may name: %w", err)
 	}
 	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
-		return false, fmt.Errorf("apply River's migrations: %w", err)
+		return fmt.Errorf("apply River's migrations: %w", err)
 	}
-	return true, nil
+	return nil
+}
+
+// staleSteps are the versions of our steps that have not been applied since River's last
+// steps ran: none, unless they ran just now, in a migration that was cut off, or by
+// another's hand.
+func staleSteps(ctx context.Context, conn *pgx.Conn) ([]int, error) {
+	rows, err := conn.Query(ctx, mustRead("sql/stale.sql"))
+	if err != nil {
+		return nil, fmt.Errorf("read which steps River's have overtaken: %w", err)
+	}
+	stale, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil {
+		return nil, fmt.Errorf("read which steps River's have overtaken: %w", err)
+	}
+	return stale, nil
 }
 
 func apply(ctx context.Context, conn *pgx.Conn, step Step) error {

@@ -19,14 +19,18 @@ import (
 type look struct {
 	Ordinary bool
 	Refusal  *string
-	// Agrees: inspect gives it the key it carries, and now as its time.
+	// Agrees: inspect gives it the key it carries, and the time it carries or now.
 	Agrees bool
 }
 
 func looksAt(ctx context.Context, t require.TestingT, pool *pgxpool.Pool, bundles ...string) []look {
 	rows, err := pool.Query(ctx, `
 		SELECT waybill.ordinary(g.b::jsonb), i.refusal,
-			coalesce(i.action_key = g.b::jsonb ->> 'key' AND i.occurred_at BETWEEN now() AND clock_timestamp(), false)
+			i.action_key = g.b::jsonb ->> 'key' AND CASE
+				WHEN NOT waybill.ordinary(g.b::jsonb) THEN false
+				WHEN g.b::jsonb ->> 'occurred_at' IS NULL THEN i.occurred_at BETWEEN now() AND clock_timestamp()
+				ELSE i.occurred_at = (g.b::jsonb ->> 'occurred_at')::timestamptz
+			END
 		FROM unnest($1::text[]) WITH ORDINALITY AS g (b, n)
 		CROSS JOIN LATERAL waybill.inspect(g.b::jsonb) AS i
 		ORDER BY g.n`, bundles)
@@ -41,7 +45,7 @@ func looksAt(ctx context.Context, t require.TestingT, pool *pgxpool.Pool, bundle
 func TestWhatIsOrdinaryIsNeverRefused(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t).Pool(t)
-	var ordinary, odd, refused int
+	var ordinary, timed, odd, refused int
 	rapid.Check(t, func(r *rapid.T) {
 		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(r, "seed"), 0))
 		bundles := []string{"null", "7", `"key"`, "[]"}
@@ -55,6 +59,9 @@ func TestWhatIsOrdinaryIsNeverRefused(t *testing.T) {
 				require.Falsef(r, l.Ordinary, "%.300s: %s", bundles[i], *l.Refusal)
 			case l.Ordinary:
 				ordinary++
+				if strings.Contains(bundles[i], `"occurred_at": "`) {
+					timed++
+				}
 				require.Truef(r, l.Agrees, "%.300s", bundles[i])
 			default:
 				odd++
@@ -62,6 +69,7 @@ func TestWhatIsOrdinaryIsNeverRefused(t *testing.T) {
 		}
 	})
 	require.Greater(t, ordinary, 100)
+	require.Greater(t, timed, 30)
 	require.Greater(t, odd, 100)
 	require.Greater(t, refused, 100)
 }
@@ -79,6 +87,9 @@ func aBundle(random *rand.Rand) string {
 		"v", "key", "user_id", "device_id", "occurred_at", "identify", "increment", "groups", "track", "context", "source", "trace", "trak", "",
 	}
 	members := map[string]string{"key": `"k"`, "user_id": `"u"`, "track": `{"event": "X"}`}
+	if random.IntN(2) == 0 {
+		members["occurred_at"] = fmt.Sprintf("%q", aTime(random))
+	}
 	for range random.IntN(4) {
 		name := names[random.IntN(len(names))]
 		members[name] = values[random.IntN(len(values))]
@@ -144,7 +155,9 @@ func TestEveryRoadRecordsTheSame(t *testing.T) {
 		"every field":    `"v": 1, "user_id": "u", "device_id": "d", "occurred_at": null, "identify": {"set": {"a": 1}}, "increment": null, "groups": [], "track": {"event": "X"}, "context": {}, "source": "server", "trace": null`,
 		"a device":       `"device_id": "d", "track": {"event": "X"}`,
 		"no event":       `"user_id": "u", "identify": {"set": {"a": 1}}`,
-		"a time":         `"user_id": "u", "occurred_at": "2026-01-31T10:00:00.5Z", "track": {"event": "X"}`,
+		"a time":         `"user_id": "u", "occurred_at": "2026-01-31t10:00:00.5Z", "track": {"event": "X"}`,
+		"a usual time":   `"user_id": "u", "occurred_at": "2026-01-31T10:00:00.5Z", "track": {"event": "X"}`,
+		"a 61st second":  `"user_id": "u", "occurred_at": "2026-01-15T23:59:60.5Z", "track": {"event": "X"}`,
 		"a new version":  `"v": 2, "user_id": "u", "brand_new": 1, "track": {"event": "X"}`,
 		"an odd track":   `"user_id": "u", "track": "X"`,
 		"long words":     fmt.Sprintf(`"user_id": %q, "track": {"event": %[1]q}`, strings.Repeat("w", 300)),
@@ -189,6 +202,9 @@ func TestABulkCallLooksTwiceOnlyAtWhatIsNotOrdinary(t *testing.T) {
 	enqueue(t, onPool{pool}, order("a"))
 	enqueue(t, onPool{pool}, "["+order("b")+"]")
 	enqueue(t, onPool{pool}, "["+order("c")+","+order("d")+","+order("c")+"]")
+	timed := strings.Replace(order("f"), "{", `{"occurred_at": "2026-01-31T10:00:00.5Z", `, 1)
+	enqueue(t, onPool{pool}, timed)
+	enqueue(t, onPool{pool}, "["+timed+","+order("g")+"]")
 	_, err := onPool{pool}.Query(t, "SELECT * FROM waybill.enqueue($1::text::jsonb)", "["+order("e")+`, {"key": "odd"}]`)
 	require.ErrorContains(t, err, "looked at odd")
 }

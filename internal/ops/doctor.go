@@ -106,6 +106,7 @@ var (
 	}
 	contentChecks = []check{
 		{"queue", (*examination).checkQueue},
+		{"job_states", (*examination).checkJobStates},
 		{"dead_letters", (*examination).checkDeadLetters},
 		{"in_doubt", (*examination).checkInDoubt},
 		{"workers", (*examination).checkWorkers},

@@ -135,7 +135,7 @@ func TestJudgeGrants(t *testing.T) {
 
 func TestJudgeSchemaSaysAMissingTableOnce(t *testing.T) {
 	t.Parallel()
-	expected := []object{{"column", "t.a", "int"}, {"column", "t.b", "int"}, {"table", "t", ""}}
+	expected := []object{{"column", "t.a", "int"}, {"column", "t.b", "int"}, {"constraint", "t.c", "CHECK (a > 0)"}, {"table", "t", ""}}
 	findings := judgeSchema(expected, nil)
 	require.Len(t, findings, 1)
 	require.Equal(t, "table t is missing", findings[0].Says)

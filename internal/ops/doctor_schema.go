@@ -127,10 +127,12 @@ func judgeSchema(expected, present []object) []Finding {
 		switch {
 		case o.Kind == "option":
 			// autovacuum's check
-		case o.Kind == "column" && !there.hasRelation(o.Name):
+		case (o.Kind == "column" || o.Kind == "constraint") && !there.hasRelation(o.Name):
 			// its table is missing, and that is said once
 		case !exists && o.Kind == "index":
 			findings = append(findings, fail(concurrently(o.Detail), "index %s is missing", o.Name)...)
+		case !exists && o.Kind == "constraint":
+			findings = append(findings, fail(o.Detail, "constraint %s is missing", o.Name)...)
 		case !exists:
 			findings = append(findings, fail("worker migrate --print shows how it is made; run that part",
 				"%s %s is missing", o.Kind, o.Name)...)
@@ -160,9 +162,9 @@ func catalogueOf(objects []object) catalogue {
 	return c
 }
 
-// hasRelation says whether the table or view of a column exists.
-func (c catalogue) hasRelation(column string) bool {
-	name, _, _ := strings.Cut(column, ".")
+// hasRelation says whether the table or view of a column or constraint exists.
+func (c catalogue) hasRelation(part string) bool {
+	name, _, _ := strings.Cut(part, ".")
 	_, table := c[objectKey{"table", name}]
 	_, view := c[objectKey{"view", name}]
 	return table || view

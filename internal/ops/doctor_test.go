@@ -61,7 +61,7 @@ func TestDoctorFindsNothingOnACleanDatabase(t *testing.T) {
 			require.Equal(t, []string{
 				"configuration", "database", "version", "writable", "pool", "clock", "horizon", "migrations",
 				"grants", "exposure", "schema", "indexes", "autovacuum", "bloat",
-				"queue", "dead_letters", "in_doubt", "workers", "lane", "plan", "endpoint",
+				"queue", "job_states", "dead_letters", "in_doubt", "workers", "lane", "plan", "endpoint",
 			}, names(findings))
 		})
 	}
@@ -122,6 +122,8 @@ func TestDoctorFindsEachFaultAndKnowsTheFix(t *testing.T) {
 			"schema", Fail, "column profile.sent_at is missing", "worker migrate --print"},
 		"other column": {sql("ALTER TABLE waybill.profile ALTER COLUMN sent_at TYPE timestamp"),
 			"schema", Fail, "column profile.sent_at is not the one", "worker migrate --print"},
+		"missing constraint": {sql("ALTER TABLE waybill.delivery DROP CONSTRAINT delivery_outcome_check"),
+			"schema", Fail, "constraint delivery.delivery_outcome_check is missing", "ALTER TABLE waybill.delivery ADD CONSTRAINT delivery_outcome_check CHECK ((outcome = ANY"},
 		"missing function": {sql("DROP FUNCTION waybill.try_enqueue(text)"),
 			"schema", Fail, "function try_enqueue(bundles text) is missing", "worker migrate --print"},
 		"edited function": {sql("CREATE OR REPLACE FUNCTION waybill.read_time(given text) RETURNS timestamptz LANGUAGE sql AS 'SELECT now()'"),
@@ -192,6 +194,18 @@ func TestDoctorFindsEachFaultAndKnowsTheFix(t *testing.T) {
 		}, "queue", Warn, "the oldest of 1 bundle has waited for 6 min", "worker status"},
 		"paused": {sql("INSERT INTO waybill.river_queue (name, paused_at) VALUES ('analytics', now() - interval '2 hours')"),
 			"queue", Fail, "paused River's queue 2 h ago", "SET paused_at = NULL"},
+		"ended by hand": {func(f *fixture, _ *Doctor) {
+			f.given("delivered", "", keys("a", 3)...)
+			f.enqueue("b:1")
+			f.beat("w", 0, "{}")
+			f.exec("UPDATE waybill.river_job SET state = 'discarded' WHERE finalized_at IS NULL")
+		}, "job_states", Warn, "1 ended job without finalized_at, which nothing ever removes", "UPDATE waybill.river_job SET finalized_at ="},
+		"put back by hand": {func(f *fixture, _ *Doctor) {
+			f.given("delivered", "", "a:1")
+			f.given("delivered", "", "a:2")
+			f.beat("w", 0, "{}")
+			f.exec("UPDATE waybill.river_job SET state = 'available'")
+		}, "job_states", Warn, "2 waiting or running jobs with finalized_at, taken for ended", "UPDATE waybill.river_job SET finalized_at ="},
 		"key refused": {func(f *fixture, _ *Doctor) {
 			f.beat("w-1", 0, `{"lane": "key_refused", "lane_detail": "Invalid API key"}`)
 		}, "lane", Fail, "worker w-1: closed, key_refused: Invalid API key", "AMPLITUDE_API_KEY"},

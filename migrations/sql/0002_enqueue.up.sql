@@ -3,12 +3,24 @@
 -- plpgsql on purpose: its statements keep their plans for the life of the
 -- connection, where a SQL-language function is planned at every call.
 
--- waybill.ordinary is true for nearly every bundle: one of whose action now is the
--- time, with a user and an event, and nothing to object to. It is one expression, which
+-- waybill.usual_time reads a time as nearly everybody writes RFC 3339; null when it is
+-- written in another way, or on the 29th of February. The days of the other months are
+-- told apart, because a cast raises for the 31st of April. What it reads,
+-- waybill.read_time reads the same.
+CREATE OR REPLACE FUNCTION waybill.usual_time(given text) RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT CASE WHEN given ~ '^[12][0-9]{3}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])$'
+        THEN given::timestamptz
+    END
+$$;
+
+-- waybill.ordinary is true for nearly every bundle: one with a user, an event and a time
+-- that has passed, or none, and nothing to object to. It is one expression, which
 -- the planner puts in the place of the call; waybill.inspect, which looks closer, is
 -- called for the rest. What is ordinary, inspect never refuses.
 CREATE OR REPLACE FUNCTION waybill.ordinary(b jsonb) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     SELECT CASE WHEN jsonb_typeof(b) = 'object' THEN coalesce(
         jsonb_typeof(b -> 'key') = 'string' AND octet_length(b ->> 'key') BETWEEN 1 AND 256
@@ -16,7 +28,7 @@ AS $$
         AND jsonb_typeof(b -> 'track') = 'object'
         AND coalesce((b -> 'v')::text = '1', true)
         AND coalesce(jsonb_typeof(b -> 'device_id') IN ('string', 'null'), true)
-        AND b ->> 'occurred_at' IS NULL
+        AND (b ->> 'occurred_at' IS NULL OR waybill.usual_time(b ->> 'occurred_at') <= now())
         AND b - '{v,key,user_id,device_id,occurred_at,identify,increment,groups,track,context,source,trace}'::text[] = '{}'
         AND octet_length(b::text) <= 262144
         AND NOT b @? '$.**{41}',
@@ -121,21 +133,22 @@ END
 $$;
 
 -- waybill.read_time reads an RFC 3339 time; null when it is not one. A cast alone
--- would take "tomorrow" and would raise for the 30th of February.
+-- would take "tomorrow" and would raise for the 30th of February; \d would take the digits
+-- of other scripts where the database's locale is ICU's, and the cast raise for them.
 CREATE OR REPLACE FUNCTION waybill.read_time(given text) RETURNS timestamptz
 LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
     IF given IS NULL
         OR given ~ '^0000'
-        OR given !~ '^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt ]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d{1,9})?([Zz]|[+-](0\d|1[0-5]):[0-5]\d)$' THEN
+        OR given !~ '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt ]([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]{1,9})?([Zz]|[+-](0[0-9]|1[0-5]):[0-5][0-9])$' THEN
         RETURN NULL;
     END IF;
-    IF substr(given, 9, 2) <= '28' THEN
+    IF substr(given, 9, 2) <= '28' AND substr(given, 18, 2) < '60' THEN
         RETURN given::timestamptz;
     END IF;
-    -- Only the month's last days can still be wrong; only they pay for a
-    -- subtransaction.
+    -- Only the month's last days and a minute's 61st second can still be wrong
+    -- (23:59:60.5 is); only they pay for a subtransaction.
     BEGIN
         RETURN given::timestamptz;
     EXCEPTION WHEN datetime_field_overflow OR invalid_datetime_format THEN
@@ -191,7 +204,7 @@ BEGIN
             -- some cannot deadlock each other on them.
             WITH given AS MATERIALIZED (
                 SELECT e.n, e.b, i.refusal,
-                    coalesce(i.occurred_at, clock_timestamp()) AS occurred_at,
+                    coalesce(i.occurred_at, (e.b ->> 'occurred_at')::timestamptz, clock_timestamp()) AS occurred_at,
                     coalesce(i.action_key, e.b ->> 'key') AS key,
                     sha256(convert_to(coalesce(i.action_key, e.b ->> 'key'), 'UTF8')) AS key_hash,
                     (e.n - 1) / 100 AS pack,
@@ -300,7 +313,8 @@ BEGIN
     VALUES (
         sha256(convert_to(bundles ->> 'key', 'UTF8')), bundles ->> 'key',
         left(bundles -> 'track' ->> 'event', 200), left(bundles ->> 'user_id', 256),
-        bundles, coalesce(happened, clock_timestamp()), nextval('waybill.river_job_id_seq')
+        bundles, coalesce(happened, (bundles ->> 'occurred_at')::timestamptz, clock_timestamp()),
+        nextval('waybill.river_job_id_seq')
     )
     ON CONFLICT (key_hash) DO NOTHING
     RETURNING 1, action_key, id, 'queued', job_id,

@@ -235,7 +235,14 @@ BEGIN
         RETURN cardinality(held);
     END IF;
 
-    DELETE FROM waybill.delivery AS d WHERE d.bundle_id = ANY (held);
+    -- What was skipped while it was in doubt is in doubt again, since then: Amplitude may
+    -- have forgotten what it accepted.
+    UPDATE waybill.delivery AS d
+    SET outcome = 'in_doubt', reason = 'an attempt before it was skipped may have been accepted',
+        at = clock_timestamp(), request_id = NULL
+    WHERE d.bundle_id = ANY (held) AND d.outcome = 'skipped' AND d.doubt_since IS NOT NULL;
+    DELETE FROM waybill.delivery AS d
+    WHERE d.bundle_id = ANY (held) AND d.outcome = wanted;
 
     WITH packs AS MATERIALIZED (
         SELECT p.pack, nextval('waybill.river_job_id_seq') AS job_id

@@ -1,4 +1,6 @@
--- What River's steps have to find as River left it, put back before they run.
+-- What River's steps have to find as River left it, put back before they run. All of it
+-- in one transaction with this, which has our steps applied again, whoever comes to it.
+UPDATE waybill.migration SET river_version = NULL;
 
 -- No column may be altered that a view shows.
 DROP VIEW IF EXISTS waybill.job;

@@ -1,6 +1,6 @@
 -- What stands in the schema, one object a row: what the doctor compares with the list
 -- it was built with. detail is what must agree for columns and functions, and what
--- would make an index or an option anew.
+-- would make an index, an option or a constraint anew.
 WITH relations AS (
     SELECT c.oid, c.relname, c.relkind, c.reloptions
     FROM pg_catalog.pg_class AS c
@@ -30,6 +30,13 @@ FROM (
     JOIN pg_catalog.pg_class AS i ON i.oid = x.indexrelid
     -- The names of River's other indexes depend on the road by which it came to them.
     WHERE r.relkind IN ('r', 'p') AND (r.relname NOT LIKE 'river\_%' OR r.relname = 'river_job')
+    UNION ALL
+    -- Keys have their indexes, and of River's table ours takes the constraints away.
+    SELECT 'constraint', r.relname || '.' || k.conname,
+        format('ALTER TABLE waybill.%I ADD CONSTRAINT %I %s', r.relname, k.conname, pg_catalog.pg_get_constraintdef(k.oid))
+    FROM relations AS r
+    JOIN pg_catalog.pg_constraint AS k ON k.conrelid = r.oid AND k.contype = 'c'
+    WHERE r.relname NOT LIKE 'river\_%'
     UNION ALL
     SELECT 'function', format('%s(%s)', p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid)),
         CASE WHEN p.prosecdef THEN 'definer ' ELSE '' END || md5(p.prosrc)
