@@ -51,7 +51,7 @@ pools by transaction, add default_query_exec_mode=exec to DATABASE_URL.
 // What is alive is bounded, a few thousand jobs and six requests, so that memory buys CPU
 // here: at Go's own 100, a fifth of a busy worker's goes into collecting. GOGC, if it is
 // set, is somebody's decision and stands.
-const heapGrowth = 150
+const heapGrowth = 120
 
 // work is the worker: everything is decided before the first connection is opened.
 func (p *program) work(ctx context.Context, once bool) error {

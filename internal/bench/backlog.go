@@ -11,12 +11,12 @@ import (
 	"waybill/internal/bench/workload"
 )
 
-// backlogs are how fast a worker drains with few and with many waiting.
+// backlogs are how fast a worker drains with few and with many waiting, of the same users.
 func (b *bench) backlogs(ctx context.Context, _ int) error {
 	few := b.sizes.waiting[0]
 	var rates []float64
 	for range b.sizes.few {
-		part, err := b.drainPart(ctx, few, few)
+		part, err := b.drainPart(ctx, few, few, few)
 		if err != nil {
 			return err
 		}
@@ -25,7 +25,7 @@ func (b *bench) backlogs(ctx context.Context, _ int) error {
 	columns := figures.Columns{Title: "Waiting, 1 a call, bundles/s", Ours: "many", Against: short(few)}
 	for _, waiting := range b.sizes.waiting[1:] {
 		b.say("  %d waiting", waiting)
-		many, err := b.drainPart(ctx, waiting, min(6*few, waiting))
+		many, err := b.drainPart(ctx, few, waiting, min(6*few, waiting))
 		if err != nil {
 			return err
 		}
@@ -60,12 +60,12 @@ type backlog struct {
 }
 
 // drainPart loads many bundles, one a call, lets a worker deliver the first of them, and measures between the moments
-// at which a tenth of part and all of it was recorded.
-func (h *house) drainPart(ctx context.Context, waiting, part int) (b backlog, err error) {
+// at which a tenth of part and all of it was recorded. The shop has the users of so many orders.
+func (h *house) drainPart(ctx context.Context, orders, waiting, part int) (b backlog, err error) {
 	if err := h.fresh(ctx, h.ours); err != nil {
 		return b, err
 	}
-	if err := h.loadSingle(ctx, workload.Shop{Name: "backlog", Orders: waiting}, 0, waiting); err != nil {
+	if err := h.loadSingle(ctx, workload.Shop{Name: "backlog", Orders: orders}, 0, waiting); err != nil {
 		return b, err
 	}
 	if err := h.settle(ctx, h.ours); err != nil {

@@ -28,7 +28,7 @@ type known struct {
 }
 
 // knownProfiles is how many profiles a worker remembers. They take about 1 KB each.
-const knownProfiles = 20_000
+const knownProfiles = 10_000
 
 func newKnown(most int) *known {
 	k := &known{most: most}

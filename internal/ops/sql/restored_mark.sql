@@ -7,7 +7,8 @@ WITH marked AS (
         CASE WHEN $1::timestamptz <= clock_timestamp() - interval '6 days' THEN 'uncertain' ELSE 'in_doubt' END,
         'restored from a backup; it may have been delivered since', $1::timestamptz
     FROM waybill.bundle AS b
-    WHERE b.job_id IS NOT NULL
+    LEFT JOIN waybill.delivery AS o ON o.bundle_id = b.id
+    WHERE b.job_id IS NOT NULL AND (o.bundle_id IS NULL OR o.outcome = 'in_doubt')
     ORDER BY b.id
     ON CONFLICT (bundle_id) DO UPDATE
     SET outcome = EXCLUDED.outcome, reason = EXCLUDED.reason, doubt_since = EXCLUDED.doubt_since, at = clock_timestamp()
