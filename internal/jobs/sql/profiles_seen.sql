@@ -1,7 +1,8 @@
 -- Profiles of which only the newest version moves on: nothing else of the row is written,
 -- and the log holds little more than these two numbers. It answers where they stand now.
 -- By key, and not by where they stand: a page is tidied up when an index leads to it, and
--- a row that moves within its page costs half.
+-- a row that moves within its page needs no new
+-- entry in it.
 WITH moved AS (
     UPDATE waybill.profile AS p
     SET seen_at = n.seen_at,

@@ -10,7 +10,7 @@ given AS (
         AS n (bundle_id, outcome, reason, attempt, doubt_since, had_one), mine
 ),
 -- Nearly all bundles come to their first outcome, and an insert that expects no conflict
--- costs half of one that does. If another worker has recorded one meanwhile, this fails as
+-- reads the index once instead of twice. If another worker has recorded one meanwhile, this fails as
 -- a whole, and the worker asks again with had_one for all.
 first AS (
     INSERT INTO waybill.delivery (bundle_id, outcome, reason, attempt, request_id, doubt_since)
