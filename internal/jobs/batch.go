@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -33,17 +32,18 @@ type ref struct {
 type batcher struct {
 	slots int // jobs that River runs at once
 
-	mu      sync.Mutex
-	ready   []ref
-	since   time.Time       // when the oldest of ready came
-	open    map[int64]bool  // requests of ours that are under way
-	behind  map[int64][]ref // waiting for one of them to be settled
-	delayed []delayedRef
-	held    map[*heldJob]struct{}
-	flying  int                 // bundles in flights
-	written map[int64]bool      // jobs that River must not write: completed by a record, or another worker's by now
-	putOff  map[int64]time.Time // jobs that River is about to put off, and until when on the database's clock
-	changed chan struct{}       // capacity 1: something came or was put back
+	mu       sync.Mutex
+	ready    []ref
+	since    time.Time          // when the oldest of ready came
+	open     map[int64]bool     // requests of ours that are under way; false for those of an earlier life
+	behind   map[int64][]ref    // waiting for one of them to be settled
+	reserved map[identity]int64 // whose traits one of them may be changing
+	delayed  []delayedRef
+	held     map[*heldJob]struct{}
+	flying   int                 // bundles in flights
+	written  map[int64]bool      // jobs that River must not write: completed by a record, or another worker's by now
+	putOff   map[int64]time.Time // jobs that River is about to put off, and until when on the database's clock
+	changed  chan struct{}       // capacity 1: something came or was put back
 }
 
 type delayedRef struct {
@@ -53,13 +53,14 @@ type delayedRef struct {
 
 func newBatcher(slots int) *batcher {
 	return &batcher{
-		slots:   slots,
-		open:    map[int64]bool{},
-		behind:  map[int64][]ref{},
-		held:    map[*heldJob]struct{}{},
-		written: map[int64]bool{},
-		putOff:  map[int64]time.Time{},
-		changed: make(chan struct{}, 1),
+		slots:    slots,
+		open:     map[int64]bool{},
+		behind:   map[int64][]ref{},
+		reserved: map[identity]int64{},
+		held:     map[*heldJob]struct{}{},
+		written:  map[int64]bool{},
+		putOff:   map[int64]time.Time{},
+		changed:  make(chan struct{}, 1),
 	}
 }
 
@@ -191,52 +192,6 @@ func (b *batcher) putBack(refs []ref) {
 	b.flying -= len(refs)
 	b.ready = append(slices.Clone(refs), b.ready...)
 	b.signal()
-}
-
-// putBackBehind returns bundles that must wait for a request: until it is settled if it
-// is one of ours, else for a moment.
-func (b *batcher) putBackBehind(request int64, refs []ref) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.flying -= len(refs)
-	if b.open[request] {
-		b.behind[request] = append(b.behind[request], refs...)
-		return
-	}
-	until := time.Now().Add(foreignWait)
-	for _, r := range refs {
-		b.delayed = append(b.delayed, delayedRef{r, until})
-	}
-	b.signal()
-}
-
-// foreignWait is how often a bundle asks after another worker's request.
-const foreignWait = 100 * time.Millisecond
-
-// opened notes a request of ours that is under way.
-func (b *batcher) opened(request int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.open[request] = true
-}
-
-// openRequests are those of ours that are being prepared or are under way.
-func (b *batcher) openRequests() []int64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.AppendSeq(make([]int64, 0, len(b.open)), maps.Keys(b.open))
-}
-
-// settled lets the bundles go on that waited for a request of ours.
-func (b *batcher) settled(request int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.open, request)
-	if refs, ok := b.behind[request]; ok {
-		delete(b.behind, request)
-		b.ready = append(refs, b.ready...)
-		b.signal()
-	}
 }
 
 func (b *batcher) push(r ref) {

@@ -124,7 +124,6 @@ func (l *loop) fly(ctx, hard, last context.Context, refs []ref) {
 		return
 	}
 	f := l.newFlight(out.send, life)
-	l.batcher.opened(out.send.request)
 	defer l.batcher.settled(out.send.request)
 	err = f.deliver(ctx, hard, true)
 	if err != nil && !errors.Is(err, errStale) && !errors.Is(err, errLaneClosed) && ctx.Err() == nil {
@@ -330,8 +329,10 @@ func (l *loop) noticeLane(was, is LaneState, a amplitude.Answer) {
 	}
 }
 
-// takenOver gives up the jobs that another worker holds now.
+// takenOver gives up the jobs that another worker holds now, and waits for nothing of the
+// life that has ended.
 func (l *loop) takenOver(ctx context.Context) {
+	l.batcher.reborn()
 	held := l.batcher.heldIDs()
 	rows, err := l.store.pool.Query(ctx, query("mine"), held, l.store.worker)
 	if err != nil {

@@ -16,6 +16,24 @@ type requestLimits struct{ events, bytes int }
 // requestEnvelope is what a request's JSON holds beside its events, in bytes.
 const requestEnvelope = 256
 
+// notReserved takes out the bundles that have to wait for a request of this worker, each for
+// the one at its place. The profiles would say the same, once they were locked and read.
+func (out *sorted) notReserved(items []*item, requests []int64) []*item {
+	free := items[:0]
+	for i, it := range items {
+		if requests[i] == 0 {
+			free = append(free, it)
+			continue
+		}
+		out.waitBehind(requests[i], it)
+	}
+	return free
+}
+
+func (out *sorted) waitBehind(request int64, it *item) {
+	out.behind[request] = append(out.behind[request], ref{bundle: it.id, job: it.job})
+}
+
 // free takes out the bundles that must wait for another request: one that is under
 // way and may be changing their identities, or one that was cut off and whose own
 // bundles go first.
@@ -37,7 +55,7 @@ func (out *sorted) free(items []*item) []*item {
 			}
 		}
 		if behind != 0 {
-			out.behind[behind] = append(out.behind[behind], ref{bundle: it.id, job: it.job})
+			out.waitBehind(behind, it)
 			continue
 		}
 		free = append(free, it)

@@ -240,12 +240,13 @@ func (l *loop) prepare(ctx context.Context, refs []ref, life int64, limits reque
 			l.batcher.settled(id)
 		}
 	}()
-	out.touched = wantedProfiles(items)
-	done, err := l.takeTurn(ctx, out.touched)
+	done, err := l.takeTurn(ctx, items)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
+	items = out.notReserved(items, l.batcher.reservedTo(items))
+	out.touched = wantedProfiles(items)
 	patient := false
 	for {
 		err := pgx.BeginFunc(ctx, l.store.pool, func(tx pgx.Tx) error {
@@ -260,13 +261,14 @@ func (l *loop) prepare(ctx context.Context, refs []ref, life int64, limits reque
 		switch {
 		case err == nil:
 			l.known.learn(out)
+			l.batcher.reserve(out.send.request, out.send.reserved)
 			return out, nil
 		case errors.Is(err, errInTheWay):
 			patient = true
 		case errors.Is(err, errMissing):
 			// Somebody is new, or was cleaned away. Rows are made in a transaction of
 			// their own, before any lock is held, so that two flights cannot deadlock.
-			if err := l.makeProfiles(ctx, out.touched); err != nil {
+			if err := l.makeProfiles(ctx, out.touched.without(out.send.base)); err != nil {
 				return nil, err
 			}
 		default:

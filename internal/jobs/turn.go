@@ -15,9 +15,9 @@ import (
 // takeTurn waits until no other flight of this worker is being prepared. Flights share
 // groups: side by side they would only wait for each other's rows, and what Postgres does
 // for a queue of waiters on each row costs more than the work itself. done ends the turn.
-func (l *loop) takeTurn(ctx context.Context, w wanted) (done func(), err error) {
-	if len(w.ids) == 0 { // it waits for nobody
-		return func() {}, nil
+func (l *loop) takeTurn(ctx context.Context, items []*item) (done func(), err error) {
+	if !slices.ContainsFunc(items, func(it *item) bool { return len(it.touches()) > 0 }) {
+		return func() {}, nil // it waits for nobody
 	}
 	select {
 	case l.turn <- struct{}{}:
@@ -113,7 +113,8 @@ var (
 // lockProfiles locks and reads the wanted profiles, and asks with the locks held what was
 // settled meanwhile. What is known from before and has not changed is not read again; the
 // others are then not waited for, unless patient, and it may fail with errInTheWay. With
-// errMissing it fails when somebody has no profile. read are those that were not known.
+// errMissing it fails when somebody has no profile: base then holds those that have one.
+// read are those that were not known.
 func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted, patient bool, meanwhile *settledMeanwhile) (base map[identity]*profile, read wanted, err error) {
 	base = make(map[identity]*profile, len(w.ids))
 	var batch pgx.Batch
@@ -143,7 +144,7 @@ func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted, patient bo
 		}
 	}
 	if len(base) < len(w.ids) {
-		return nil, read, short
+		return base, read, short
 	}
 	return base, read, markHeld(ctx, tx, base)
 }
