@@ -23,8 +23,13 @@ type place struct {
 type known struct {
 	most int // profiles
 
-	mu         sync.Mutex
-	young, old map[identity]*profile
+	mu  sync.Mutex
+	all map[identity]remembered
+}
+
+type remembered struct {
+	profile *profile
+	asked   bool // for, since it was last a candidate to be forgotten
 }
 
 // knownProfiles is how many profiles a worker remembers. They take about 1 KB each.
@@ -40,23 +45,33 @@ func newKnown(most int) *known {
 func (k *known) get(id identity) *profile {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if p, ok := k.young[id]; ok {
-		return p
+	r, ok := k.all[id]
+	if ok && !r.asked {
+		k.all[id] = remembered{r.profile, true}
 	}
-	p := k.old[id]
-	if p != nil {
-		k.put(id, p)
-	}
-	return p
+	return r.profile
 }
 
-// put remembers, and lets the half go that was not asked for while the other one filled.
-// The caller holds the lock.
+// put remembers. The caller holds the lock.
 func (k *known) put(id identity, p *profile) {
-	if len(k.young) >= k.most/2 {
-		k.old, k.young = k.young, map[identity]*profile{}
+	if _, is := k.all[id]; !is && len(k.all) >= k.most {
+		k.forgetOne()
 	}
-	k.young[id] = p
+	k.all[id] = remembered{profile: p}
+}
+
+// forgetOne picks one by chance, and another one if that has been asked for since it was
+// last picked: who comes often is known, and as many as there is room for.
+func (k *known) forgetOne() {
+	for {
+		for id, r := range k.all { // begins anywhere
+			if !r.asked {
+				delete(k.all, id)
+				return
+			}
+			k.all[id] = remembered{profile: r.profile}
+		}
+	}
 }
 
 // learn takes over what a transaction that has committed read and wrote. What it knew
@@ -82,13 +97,12 @@ func (k *known) replace(id identity, p *profile) {
 		k.put(id, p)
 		return
 	}
-	delete(k.young, id)
-	delete(k.old, id)
+	delete(k.all, id)
 }
 
 // forgetAll is for whoever does not know what became of a transaction.
 func (k *known) forgetAll() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.young, k.old = map[identity]*profile{}, nil
+	k.all = map[identity]remembered{}
 }

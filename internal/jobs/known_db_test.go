@@ -147,7 +147,7 @@ func TestAPlaceIsBelievedOnlyForItsOwnRowAndVersion(t *testing.T) {
 	}
 	require.Equal(t, "2", traitOf(t, l, user("u2")))
 	_, err := lock(t, l, false, identity{"group:account", "u2"})
-	require.ErrorIs(t, err, errMissing)
+	require.ErrorIs(t, err, errShort)
 
 	other := *l.known.get(user("u1"))
 	other.place.seenID++
@@ -179,7 +179,7 @@ func TestAKnownProfileThatIsLockedIsWaitedForWithEmptyHands(t *testing.T) {
 	require.NoError(t, err)
 
 	_, err = lock(t, l, false, identity{"group:account", "a1"}, user("u1"))
-	require.ErrorIs(t, err, errInTheWay)
+	require.ErrorIs(t, err, errShort)
 
 	prepared := make(chan *sorted)
 	go func() { prepared <- flyBundle(t, l, second[0]) }()
@@ -210,15 +210,25 @@ func TestOnlySoManyProfilesAreKnown(t *testing.T) {
 	t.Parallel()
 	k := newKnown(10)
 	often := user("often")
+	k.replace(often, &profile{})
 	for i := range 1000 {
 		k.replace(user(fmt.Sprint(i)), &profile{})
-		if i%3 == 0 {
-			k.replace(often, &profile{})
-		}
-		require.LessOrEqual(t, len(k.young)+len(k.old), 10)
+		require.Len(t, k.all, min(i+2, 10))
+		require.Contains(t, k.all, user(fmt.Sprint(i)), "the newest one")
 		require.NotNil(t, k.get(often))
 	}
-	require.Nil(t, k.get(user("0")))
+}
+
+func TestAsManyAreKnownAsThereIsRoomFor(t *testing.T) {
+	t.Parallel()
+	k := newKnown(10)
+	for round := range 5 {
+		for i := range 10 {
+			id := user(fmt.Sprint(i))
+			require.Equal(t, round > 0, k.get(id) != nil)
+			k.replace(id, &profile{})
+		}
+	}
 }
 
 // Most bundles have no outcome before their first one, and are recorded as if none had.

@@ -263,14 +263,14 @@ func (l *loop) prepare(ctx context.Context, refs []ref, life int64, limits reque
 			l.known.learn(out)
 			l.batcher.reserve(out.send.request, out.send.reserved)
 			return out, nil
-		case errors.Is(err, errInTheWay):
-			patient = true
-		case errors.Is(err, errMissing):
+		case errors.Is(err, errShort):
 			// Somebody is new, or was cleaned away. Rows are made in a transaction of
 			// their own, before any lock is held, so that two flights cannot deadlock.
-			if err := l.makeProfiles(ctx, out.touched.without(out.send.base)); err != nil {
+			made, err := l.makeProfiles(ctx, out.touched.without(out.send.base))
+			if err != nil {
 				return nil, err
 			}
+			patient = made == 0
 		default:
 			l.known.forgetAll()
 			return nil, err
@@ -278,12 +278,13 @@ func (l *loop) prepare(ctx context.Context, refs []ref, life int64, limits reque
 	}
 }
 
-// makeProfiles gives a row to each of the wanted that has none.
-func (l *loop) makeProfiles(ctx context.Context, w wanted) error {
-	if _, err := l.store.pool.Exec(ctx, profilesInsertSQL, l.store.dest, w.kinds, w.ids); err != nil {
-		return fmt.Errorf("make %d profiles: %w", len(w.ids), err)
+// makeProfiles gives a row to each of the wanted that has none, and says to how many.
+func (l *loop) makeProfiles(ctx context.Context, w wanted) (made int64, err error) {
+	written, err := l.store.pool.Exec(ctx, profilesInsertSQL, l.store.dest, w.kinds, w.ids)
+	if err != nil {
+		return 0, fmt.Errorf("make %d profiles: %w", len(w.ids), err)
 	}
-	return nil
+	return written.RowsAffected(), nil
 }
 
 // writeDown writes what Prepare decided: outcomes that need no request, the request,

@@ -102,19 +102,14 @@ func (s *settledMeanwhile) queue(batch *pgx.Batch) {
 	})
 }
 
-var (
-	// errMissing says that an identity has no profile yet.
-	errMissing = errors.New("somebody is new")
-	// errInTheWay says that a profile is missing, or locked by somebody else. Whoever holds
-	// locks already must not wait for it.
-	errInTheWay = errors.New("a profile is not to be had without waiting")
-)
+// errShort says that a wanted profile is missing, or locked by somebody else while this
+// transaction holds locks already: then it must not wait.
+var errShort = errors.New("a profile is missing or not to be had without waiting")
 
 // lockProfiles locks and reads the wanted profiles, and asks with the locks held what was
 // settled meanwhile. What is known from before and has not changed is not read again; the
-// others are then not waited for, unless patient, and it may fail with errInTheWay. With
-// errMissing it fails when somebody has no profile: base then holds those that have one.
-// read are those that were not known.
+// others are then not waited for, unless patient. With errShort, base holds those that were
+// to be had. read are those that were not known.
 func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted, patient bool, meanwhile *settledMeanwhile) (base map[identity]*profile, read wanted, err error) {
 	base = make(map[identity]*profile, len(w.ids))
 	var batch pgx.Batch
@@ -127,9 +122,9 @@ func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted, patient bo
 		}
 		batch = pgx.Batch{}
 	}
-	statement, short := profilesLockSQL, errMissing
+	statement := profilesLockSQL
 	if len(base) > 0 {
-		statement, short = profilesLockFreeSQL, errInTheWay
+		statement = profilesLockFreeSQL
 	}
 	read = w.without(base)
 	if len(read.ids) > 0 {
@@ -144,7 +139,7 @@ func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted, patient bo
 		}
 	}
 	if len(base) < len(w.ids) {
-		return base, read, short
+		return base, read, errShort
 	}
 	return base, read, markHeld(ctx, tx, base)
 }
