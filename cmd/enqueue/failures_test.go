@@ -74,7 +74,7 @@ func TestAWrongConfiguration(t *testing.T) {
 		"DATABASE_URL: is not a Postgres": {"DATABASE_URL=postgres://u:hunter2@localhost:port/d"},
 		"ANALYTICS_ENABLE":                {"DATABASE_URL=postgres://localhost/d", "ANALYTICS_ENABLE=false"},
 	} {
-		got := enqueueIn(t, t.Context(), env, nil, "--key", "k", "--user", "u", "--event", "E")
+		got := enqueueIn(t.Context(), t, env, nil, "--key", "k", "--user", "u", "--event", "E")
 		require.Equal(t, exitConfig, got.code, env)
 		require.Contains(t, got.stderr, says)
 		require.NotContains(t, got.stderr, "hunter2")
@@ -238,6 +238,6 @@ func TestAnInterruptionBeforeItBegan(t *testing.T) {
 	t.Parallel()
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
-	got := enqueueIn(t, ctx, []string{"DATABASE_URL=" + pgtest.New(t).URL}, nil, file(t, text(orders(3))))
+	got := enqueueIn(ctx, t, []string{"DATABASE_URL=" + pgtest.New(t).URL}, nil, file(t, text(orders(3))))
 	require.Equal(t, ran{exitFailed, "", "enqueue: interrupted\n"}, got)
 }

@@ -112,7 +112,7 @@ func TestOneRefusedBundleFromFlags(t *testing.T) {
 
 func TestHelpShowsEveryFlagAndTheEnvironment(t *testing.T) {
 	t.Parallel()
-	got := enqueueIn(t, t.Context(), []string{"ANALYTICS_TYPO=1"}, nil, "-h")
+	got := enqueueIn(t.Context(), t, []string{"ANALYTICS_TYPO=1"}, nil, "-h")
 	require.Equal(t, exitOK, got.code)
 	require.Empty(t, got.stderr)
 	fits(t, got.stdout)

@@ -33,10 +33,10 @@ type ran struct {
 // enqueue runs the program with DATABASE_URL and nothing else in its environment.
 func enqueue(t *testing.T, databaseURL string, args ...string) ran {
 	t.Helper()
-	return enqueueIn(t, t.Context(), []string{"DATABASE_URL=" + databaseURL}, strings.NewReader(""), args...)
+	return enqueueIn(t.Context(), t, []string{"DATABASE_URL=" + databaseURL}, strings.NewReader(""), args...)
 }
 
-func enqueueIn(t *testing.T, ctx context.Context, env []string, stdin io.Reader, args ...string) ran {
+func enqueueIn(ctx context.Context, t *testing.T, env []string, stdin io.Reader, args ...string) ran {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	code := run(ctx, args, env, stdin, &stdout, &stderr)

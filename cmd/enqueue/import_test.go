@@ -89,7 +89,7 @@ func TestAnInterruptedImportIsSimplyRunAgain(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	open, stop := io.Pipe() // so that only the interruption can end the import
 	stdin := io.MultiReader(strings.NewReader(text(lines[:1200])), hook(interrupt), open)
-	got := enqueueIn(t, ctx, []string{"DATABASE_URL=" + db.URL}, stdin, "-", "--json")
+	got := enqueueIn(ctx, t, []string{"DATABASE_URL=" + db.URL}, stdin, "-", "--json")
 	require.NoError(t, stop.Close())
 
 	require.Equal(t, exitFailed, got.code)
@@ -103,7 +103,7 @@ func TestAnInterruptedImportIsSimplyRunAgain(t *testing.T) {
 		require.Contains(t, got.stderr, "Running it again is safe")
 	}
 
-	again := enqueueIn(t, t.Context(), []string{"DATABASE_URL=" + db.URL}, strings.NewReader(text(lines)), "-", "--json")
+	again := enqueueIn(t.Context(), t, []string{"DATABASE_URL=" + db.URL}, strings.NewReader(text(lines)), "-", "--json")
 	require.Equal(t, exitOK, again.code)
 	resumed := objects(t, again.stdout)[0]
 	require.Equal(t, summary["queued"], resumed["duplicate"])
@@ -186,7 +186,7 @@ func TestWhileAnalyticsAreOffEverythingIsSkipped(t *testing.T) {
 	env := []string{"ANALYTICS_ENABLED=false"} // and no database
 	lines := append(orders(3), "", "{broken")
 	report := filepath.Join(t.TempDir(), "report.ndjson")
-	got := enqueueIn(t, t.Context(), env, strings.NewReader(text(lines)), "-", "--json", "--report", report)
+	got := enqueueIn(t.Context(), t, env, strings.NewReader(text(lines)), "-", "--json", "--report", report)
 	require.Equal(t, exitOK, got.code)
 	require.Contains(t, got.stderr, "ANALYTICS_ENABLED is false")
 	summary := objects(t, got.stdout)[0]
@@ -196,7 +196,7 @@ func TestWhileAnalyticsAreOffEverythingIsSkipped(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "ANALYTICS_ENABLED is false", objects(t, string(reported))[0]["reason"])
 
-	one := enqueueIn(t, t.Context(), env, nil, "--key", "k", "--user", "u", "--event", "E")
+	one := enqueueIn(t.Context(), t, env, nil, "--key", "k", "--user", "u", "--event", "E")
 	require.Equal(t, exitOK, one.code)
 	require.Equal(t, "skipped k\n", one.stdout)
 }

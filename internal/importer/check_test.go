@@ -20,7 +20,7 @@ func TestAGoodLineBecomesItsCanonicalForm(t *testing.T) {
 		` { "track" : {"event":"Order_Completed","properties":{"b":1,"a":[1.50,"<"]}}, "user_id":"usr_1", "key":"order:1", "device_id":null } `), noon)
 	require.Empty(t, refusal)
 	require.Equal(t, "order:1", key)
-	require.Equal(t,
+	require.Equal(t, //nolint:testifylint // byte by byte: this is what is stored
 		`{"v":1,"key":"order:1","user_id":"usr_1","track":{"event":"Order_Completed","properties":{"b":1,"a":[1.50,"<"]}}}`, string(doc))
 }
 

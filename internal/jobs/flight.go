@@ -179,8 +179,9 @@ func (f *flight) take(sent *draft, a amplitude.Answer) (stuck bool) {
 		}
 		f.refusedAt = time.Now()
 		return all
+	default: // the lane waits, and the same request goes out again
 	}
-	return false // the lane waits, and the same request goes out again
+	return false
 }
 
 func (f *flight) accept(sent *draft) {

@@ -181,8 +181,13 @@ func TestAKnownProfileThatIsLockedIsWaitedForWithEmptyHands(t *testing.T) {
 	_, err = lock(t, l, false, identity{"group:account", "a1"}, user("u1"))
 	require.ErrorIs(t, err, errShort)
 
-	prepared := make(chan *sorted)
-	go func() { prepared <- flyBundle(t, l, second[0]) }()
+	var failed error
+	prepared := make(chan *sorted, 1)
+	go func() {
+		var out *sorted
+		out, failed = l.prepare(t.Context(), []ref{{bundle: second[0], job: &heldJob{}}}, 0, roomy)
+		prepared <- out
+	}()
 	for waiting := 0; waiting == 0; {
 		waiting = ask[int](t, h, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
 	}
@@ -190,7 +195,9 @@ func TestAKnownProfileThatIsLockedIsWaitedForWithEmptyHands(t *testing.T) {
 	_, err = other.Exec(t.Context(), "SELECT FROM waybill.profile WHERE id = 'u1' FOR UPDATE NOWAIT")
 	require.NoError(t, err)
 	require.NoError(t, other.Commit(t.Context()))
-	require.Len(t, (<-prepared).send.items, 1)
+	out := <-prepared
+	require.NoError(t, failed)
+	require.Len(t, out.send.items, 1)
 }
 
 // The answer to a COMMIT may be lost. What a worker then believes to have written may not

@@ -167,7 +167,7 @@ func TestBackoff(t *testing.T) {
 			for step := range 10 {
 				before := time.Now()
 				_, is := send(t, l, unavailable)
-				pause := is.NextProbe.Sub(time.Now())
+				pause := time.Until(is.NextProbe)
 				require.GreaterOrEqual(t, pause, probeFirst/4)
 				require.Less(t, pause, most)
 				require.Equal(t, before.Add(time.Since(before)), time.Now())

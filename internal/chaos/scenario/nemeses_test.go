@@ -86,7 +86,7 @@ func TestAFullDiskRefusesProducersAndKeepsWhatItHas(t *testing.T) {
 	conn := application(t, h)
 	require.NoError(t, enqueueMany(t.Context(), conn, "before", most))
 	var refused *pgconn.PgError
-	require.NoError(t, v.fill(t.Context(), 1, func() {
+	require.NoError(t, v.fill(1, func() {
 		require.ErrorAs(t, enqueueMany(t.Context(), conn, "meanwhile", most), &refused)
 	}))
 	require.Equal(t, "53100", refused.Code, "disk_full")

@@ -28,9 +28,9 @@ func (v *villain) harmPostgres(ctx context.Context, step nemesis.Step) error {
 	case nemesis.TableLock:
 		v.lock(ctx, lockJobsSQL, func() { wait(ctx, step.For) })
 	case nemesis.DiskFull:
-		return v.fill(ctx, interpose.Tables, func() { wait(ctx, step.For) })
+		return v.fill(interpose.Tables, func() { wait(ctx, step.For) })
 	case nemesis.LogFull:
-		if err := v.fill(ctx, interpose.WAL, func() { v.writeLog(ctx, step.For) }); err != nil {
+		if err := v.fill(interpose.WAL, func() { v.writeLog(ctx, step.For) }); err != nil {
 			return err
 		}
 		return v.revive(ctx)
@@ -83,7 +83,7 @@ func (v *villain) failover(ctx context.Context, lasts time.Duration) error {
 }
 
 // fill does something while a part of the disk is full.
-func (v *villain) fill(ctx context.Context, disk interpose.Disk, do func()) error {
+func (v *villain) fill(disk interpose.Disk, do func()) error {
 	if v.house.library == nil {
 		return v.house.noFaults
 	}
