@@ -7,21 +7,35 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/rivershared/baseservice"
+	"github.com/riverqueue/river/rivershared/riverpilot"
 	"github.com/riverqueue/river/rivertype"
 )
 
-// driver is River's driver for pgx with two differences. It leaves out the writes that must
+// driver is River's driver for pgx with three differences. It leaves out the writes that must
 // not be: a job that a record has completed needs no statement of River's any more, and one
-// that another worker has taken over is not this worker's to put off. And the times that a
-// job waits for, which River takes from the clock of whichever machine it runs on, are the
-// database's. River promises nothing about this interface; an upgrade that changes it does
-// not compile, or fails TestRiverWritesNothingThatIsWritten.
+// that another worker has taken over is not this worker's to put off. The times that a job
+// waits for, which River takes from the clock of whichever machine it runs on, are the
+// database's. And it says when to ask for jobs. River promises nothing about this interface;
+// an upgrade that changes it does not compile, or fails TestRiverWritesNothingThatIsWritten
+// or TestRiverAsksAgainSoonAfterAJob.
 type driver struct {
 	riverdriver.Driver[pgx.Tx]
 	pool    *pgxpool.Pool
 	batcher *batcher
 	clock   *databaseClock
+	polls   *polls
 }
+
+// SupportsListener implements riverdriver.Driver. River listens to nothing here, and takes
+// our word for new jobs only if it could not.
+func (driver) SupportsListener() bool { return false }
+
+// PluginInit implements River's driverPlugin.
+func (driver) PluginInit(*baseservice.Archetype) {}
+
+// PluginPilot implements River's driverPlugin.
+func (d driver) PluginPilot() riverpilot.Pilot { return &pilot{polls: d.polls} }
 
 // GetExecutor implements riverdriver.Driver.
 func (d driver) GetExecutor() riverdriver.Executor {

@@ -27,13 +27,6 @@ const (
 	finishRiver    = 4 * time.Second
 )
 
-// River's rhythm. Polling alone finds jobs: NOTIFY takes a database-wide lock at
-// commit, and polling also works through a transaction pooler.
-const (
-	fetchCooldown = 20 * time.Millisecond
-	fetchPoll     = 100 * time.Millisecond
-)
-
 // Runner is one worker. It starts nothing before Run, and may run once.
 type Runner struct {
 	cfg      Config
@@ -95,7 +88,9 @@ func (r *Runner) run(ctx context.Context, until func(context.Context, *loop) err
 		}
 		return err
 	}
-	client, err := r.newClient(l)
+	polls := &polls{}
+	defer polls.stop()
+	client, err := r.newClient(l, polls)
 	if err != nil {
 		return err
 	}
@@ -123,6 +118,7 @@ func (r *Runner) run(ctx context.Context, until func(context.Context, *loop) err
 	failure := until(ctx, l)
 
 	r.draining.Store(true)
+	polls.stop()
 	r.cfg.Logger.InfoContext(ctx, "stopping: finishing the requests under way")
 	stopFetching, jobsEnded := context.WithCancel(context.WithoutCancel(ctx))
 	defer jobsEnded()
@@ -212,12 +208,12 @@ func (r *Runner) begin(ctx context.Context) (*loop, error) {
 
 // newClient is River as this worker needs it. It deletes nothing: completed jobs go by our
 // own cleaner, and a cancelled or discarded one is somebody's question.
-func (r *Runner) newClient(l *loop) (*river.Client[pgx.Tx], error) {
+func (r *Runner) newClient(l *loop, polls *polls) (*river.Client[pgx.Tx], error) {
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, &worker{batcher: l.batcher, clock: l.beat.clock}); err != nil {
 		return nil, fmt.Errorf("register the job kind: %w", err)
 	}
-	client, err := river.NewClient(driver{riverpgxv5.New(r.cfg.Pool), r.cfg.Pool, l.batcher, l.beat.clock}, &river.Config{
+	client, err := river.NewClient(driver{riverpgxv5.New(r.cfg.Pool), r.cfg.Pool, l.batcher, l.beat.clock, polls}, &river.Config{
 		ID:          r.worker,
 		Schema:      migrations.Schema,
 		PollOnly:    true,
@@ -225,7 +221,7 @@ func (r *Runner) newClient(l *loop) (*river.Client[pgx.Tx], error) {
 		Queues: map[string]river.QueueConfig{Queue: {
 			MaxWorkers:        r.cfg.Concurrency,
 			FetchCooldown:     fetchCooldown,
-			FetchPollInterval: fetchPoll,
+			FetchPollInterval: idlePoll,
 		}},
 		Workers:                     workers,
 		JobTimeout:                  -1,

@@ -1,0 +1,96 @@
+package jobs
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/rivershared/baseservice"
+	"github.com/riverqueue/river/rivershared/riverpilot"
+	"github.com/riverqueue/river/rivertype"
+)
+
+// When River asks for jobs. Polling alone finds them: NOTIFY takes a database-wide lock at
+// commit, and polling also works through a transaction pooler. Most of what an idle worker
+// costs is waking up to ask, so that it asks less often than one that jobs come to.
+const (
+	fetchCooldown = 20 * time.Millisecond
+	busyPoll      = 100 * time.Millisecond
+	idlePoll      = 220 * time.Millisecond // River adds up to a tenth: a bundle waits 242 ms at most
+	idleAfter     = 10 * time.Second       // without a job
+)
+
+// nextPoll is how long after a claim the next one is due.
+func nextPoll(sinceJob time.Duration) time.Duration {
+	if sinceJob < idleAfter {
+		return busyPoll
+	}
+	return idlePoll
+}
+
+// polls makes River ask more often than by itself, which is every idlePoll, while jobs come.
+// It owns one timer, which each claim sets anew.
+type polls struct {
+	mu      sync.Mutex
+	ask     func()    // makes River claim; nil before it has said how
+	job     time.Time // when jobs were last claimed; zero before the first one
+	timer   *time.Timer
+	stopped bool
+}
+
+// claimed notes a claim of n jobs, and sees to the next one unless River's own comes soon
+// enough.
+func (p *polls) claimed(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if n > 0 {
+		p.job = now
+	}
+	wait := nextPoll(now.Sub(p.job))
+	switch {
+	case p.stopped || p.ask == nil || wait >= idlePoll:
+	case p.timer == nil:
+		p.timer = time.AfterFunc(wait, p.ask)
+	default:
+		p.timer.Reset(wait)
+	}
+}
+
+// stop makes River ask no more than it does by itself. It may be called twice.
+func (p *polls) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopped = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}
+
+// pilot is River's own, but for the rhythm of its claims. It is how a driver may tell River
+// that jobs have come, as drivers do whose database cannot notify:
+// https://github.com/riverqueue/river/blob/v0.51.1/plugin.go
+type pilot struct {
+	riverpilot.StandardPilot
+	polls *polls
+}
+
+// PilotInit implements riverpilot.Pilot.
+func (p *pilot) PilotInit(_ *baseservice.Archetype, params *riverpilot.PilotInitParams) {
+	come := []*rivertype.JobInsertResult{{Job: &rivertype.JobRow{Queue: Queue}}}
+	p.polls.mu.Lock()
+	defer p.polls.mu.Unlock()
+	p.polls.ask = func() { params.NotifyNonTxJobInsert(context.Background(), come) }
+}
+
+// JobGetAvailable implements riverpilot.Pilot.
+func (p *pilot) JobGetAvailable(ctx context.Context, exec riverdriver.Executor, state riverpilot.ProducerState, params *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
+	claimed, err := p.StandardPilot.JobGetAvailable(ctx, exec, state, params)
+	if err != nil {
+		p.polls.claimed(0)
+		return nil, err
+	}
+	p.polls.claimed(len(claimed.Jobs))
+	return claimed, nil
+}
