@@ -19,7 +19,6 @@ import (
 // pooler that keeps the report, the first write that fails with SQLSTATE 25006 tells.
 func leaveReadOnlyServers(config *pgxpool.Config) {
 	config.PrepareConn = func(_ context.Context, conn *pgx.Conn) (bool, error) { return takesWrites(conn), nil }
-	config.AfterRelease = takesWrites
 	config.ConnConfig.Tracer = writeRefusals{}
 }
 
