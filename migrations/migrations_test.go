@@ -232,7 +232,11 @@ func TestRiverIsTuned(t *testing.T) {
 	require.NotContains(t, indexes, "river_job_args_index")
 	require.NotContains(t, indexes, "river_job_metadata_index")
 	require.NotContains(t, indexes, "river_job_kind")
+	require.NotContains(t, indexes, "river_job_prioritized_fetching_index")
+	require.NotContains(t, indexes, "river_job_state_and_finalized_at_index")
 	require.Contains(t, indexes, "waybill_job_due")
+	require.Contains(t, indexes, "waybill_job_available")
+	require.Contains(t, indexes, "waybill_job_state")
 }
 
 // schemaOf describes everything in schema waybill: columns, indexes, constraints,

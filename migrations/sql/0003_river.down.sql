@@ -1,4 +1,10 @@
 DROP INDEX IF EXISTS waybill.waybill_job_due;
+CREATE INDEX IF NOT EXISTS river_job_prioritized_fetching_index ON waybill.river_job
+USING btree (state, queue, priority, scheduled_at, id);
+CREATE INDEX IF NOT EXISTS river_job_state_and_finalized_at_index ON waybill.river_job
+USING btree (state, finalized_at) WHERE finalized_at IS NOT NULL;
+DROP INDEX IF EXISTS waybill.waybill_job_available;
+DROP INDEX IF EXISTS waybill.waybill_job_state;
 CREATE INDEX IF NOT EXISTS river_job_args_index ON waybill.river_job USING gin (args);
 CREATE INDEX IF NOT EXISTS river_job_metadata_index ON waybill.river_job USING gin (metadata);
 CREATE INDEX IF NOT EXISTS river_job_kind ON waybill.river_job USING btree (kind);

@@ -8,6 +8,18 @@ DROP INDEX IF EXISTS waybill.river_job_metadata_index;
 -- One value for every job.
 DROP INDEX IF EXISTS waybill.river_job_kind;
 
+-- Every state of a job is a new version of its row, which gets an entry in each index
+-- whose predicate it meets. River's two say the state of all jobs and the end of the ended
+-- ones: four entries in a job's life. These two say what can be fetched and everything
+-- else: three, two of them small, and whoever looks for jobs in a state finds them in one
+-- or the other.
+CREATE INDEX IF NOT EXISTS waybill_job_available ON waybill.river_job (queue, priority, scheduled_at, id)
+WHERE state = 'available';
+CREATE INDEX IF NOT EXISTS waybill_job_state ON waybill.river_job (state, finalized_at)
+WHERE state <> 'available' OR finalized_at IS NOT NULL;
+DROP INDEX IF EXISTS waybill.river_job_prioritized_fetching_index;
+DROP INDEX IF EXISTS waybill.river_job_state_and_finalized_at_index;
+
 -- River's five CHECK constraints guard against programs that write jobs by themselves.
 -- Here two do, River and waybill.enqueue, and neither can break them; but every statement
 -- that writes a job would read them from their text and compile them anew, which costs

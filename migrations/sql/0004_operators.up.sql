@@ -50,8 +50,8 @@ $$;
 
 -- waybill.depth: every job that is not completed, by state, with the bundles it
 -- points at. `oldest` is when the oldest of them was put into the queue, which for a
--- retried bundle is the retry. Per state and priority it reads at most `most` entries
--- of River's fetching index, the due ones first (55 ms for 100,000).
+-- retried bundle is the retry. It reads at most `most` entries of an index per state, of
+-- the available jobs per priority and those due first (55 ms for 100,000).
 CREATE OR REPLACE FUNCTION waybill.depth(most int DEFAULT 100000)
 RETURNS TABLE (state text, jobs bigint, bundles bigint, oldest timestamptz, capped boolean)
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -59,22 +59,35 @@ SET search_path = pg_catalog, waybill, pg_temp
 SET enable_seqscan = off
 SET jit = off
 AS $$
-    SELECT s.state::text, coalesce(sum(n.jobs), 0)::bigint, coalesce(sum(n.bundles), 0)::bigint, min(n.oldest),
-        coalesce(bool_or(n.jobs > most), false)
-    FROM unnest(enum_range(NULL::waybill.river_job_state)) AS s (state)
-    CROSS JOIN generate_series(1, 4) AS p (priority)
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS jobs, sum(jsonb_array_length(j.args -> 'bundle_ids')) AS bundles, min(j.created_at) AS oldest
-        FROM (
-            SELECT r.args, r.created_at FROM waybill.river_job AS r
-            WHERE r.state = s.state AND r.queue = 'analytics' AND r.priority = p.priority
-            ORDER BY r.scheduled_at
-            LIMIT most + 1
-        ) AS j
+    SELECT n.state::text, sum(n.jobs)::bigint, coalesce(sum(n.bundles), 0)::bigint, min(n.oldest), bool_or(n.jobs > most)
+    FROM (
+        SELECT 'available'::waybill.river_job_state AS state, a.*
+        FROM generate_series(1, 4) AS p (priority)
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS jobs, sum(jsonb_array_length(j.args -> 'bundle_ids')) AS bundles, min(j.created_at) AS oldest
+            FROM (
+                SELECT r.args, r.created_at FROM waybill.river_job AS r
+                WHERE r.state = 'available' AND r.queue = 'analytics' AND r.priority = p.priority
+                ORDER BY r.scheduled_at
+                LIMIT most + 1
+            ) AS j
+        ) AS a
+        UNION ALL
+        SELECT s.state, o.*
+        FROM unnest(enum_range(NULL::waybill.river_job_state)) AS s (state)
+        CROSS JOIN LATERAL (
+            SELECT count(*), sum(jsonb_array_length(j.args -> 'bundle_ids')), min(j.created_at)
+            FROM (
+                SELECT r.args, r.created_at FROM waybill.river_job AS r
+                -- The second condition is the index's own.
+                WHERE r.state = s.state AND r.state <> 'available' AND r.queue = 'analytics'
+                LIMIT most + 1
+            ) AS j
+        ) AS o
+        WHERE s.state NOT IN ('available', 'completed')
     ) AS n
-    WHERE s.state <> 'completed'
-    GROUP BY s.state
-    ORDER BY s.state
+    GROUP BY n.state
+    ORDER BY n.state
 $$;
 
 -- waybill.throughput: bundles whose jobs were completed lately, newest first, and how
