@@ -10,6 +10,7 @@ CREATE INDEX IF NOT EXISTS river_job_metadata_index ON waybill.river_job USING g
 CREATE INDEX IF NOT EXISTS river_job_kind ON waybill.river_job USING btree (kind);
 ALTER FUNCTION waybill.river_job_state_in_bitmask(bit, waybill.river_job_state) RESET ALL;
 ALTER TABLE waybill.river_job RESET (
+    fillfactor,
     autovacuum_vacuum_scale_factor,
     autovacuum_vacuum_threshold,
     autovacuum_vacuum_cost_delay,

@@ -44,8 +44,12 @@ CREATE INDEX IF NOT EXISTS waybill_job_due ON waybill.river_job (scheduled_at)
 WHERE state IN ('retryable', 'scheduled');
 
 -- A job dies three times (fetched, completed, cleaned) within minutes; vacuum has
--- to keep up with that, not with a fifth of the table.
+-- to keep up with that, not with a fifth of the table. Each page keeps room for its jobs
+-- as they are when fetched and when completed: a version that stays on its page is logged
+-- as what differs from the one before, one that moves as all of it and a lock more. The
+-- table is as large from the beginning as it would become.
 ALTER TABLE waybill.river_job SET (
+    fillfactor = 40,
     autovacuum_vacuum_scale_factor = 0.01,
     autovacuum_vacuum_threshold = 1000,
     autovacuum_vacuum_cost_delay = 0,

@@ -1,5 +1,8 @@
 -- River's JobGetAvailable, of which only that is answered which the worker uses: a row of
 -- the jobs table has eighteen columns, and each costs something in writing and in reading.
+-- attempted_by grows by an array, not by an element: array_append answers with an array that
+-- is stored with a longer header than the next version of the row has, and the log would
+-- hold all that stands before it once more.
 WITH due AS (
     SELECT id FROM waybill.river_job
     WHERE state = 'available' AND queue = $1 AND scheduled_at <= now()
@@ -11,7 +14,7 @@ UPDATE waybill.river_job AS j
 SET state = 'running',
     attempt = j.attempt + 1,
     attempted_at = now(),
-    attempted_by = j.attempted_by[greatest(cardinality(j.attempted_by) - $3::int + 2, 1):] || $4::text
+    attempted_by = j.attempted_by[greatest(cardinality(j.attempted_by) - $3::int + 2, 1):] || ARRAY[$4::text]
 FROM due
 WHERE j.id = due.id
 RETURNING j.id, j.kind, j.attempt, j.max_attempts, j.attempted_at, j.scheduled_at, j.metadata,
