@@ -145,7 +145,7 @@ func (l *ledger) prepare(ids []int64) *flight {
 
 func (l *ledger) row(id identity) *storedProfile {
 	if l.profiles[id] == nil {
-		l.profiles[id] = &storedProfile{profileRow: profileRow{traits: []byte("{}"), counters: []byte("{}")}}
+		l.profiles[id] = &storedProfile{profileRow: profileRow{traits: "{}", counters: "{}"}}
 	}
 	return l.profiles[id]
 }
@@ -241,7 +241,7 @@ func (l *ledger) open() []*flight {
 // row is one profile as Postgres stores it.
 func (c *profileColumns) row(i int) profileRow {
 	return profileRow{
-		traits: []byte(c.traits[i]), counters: []byte(c.counters[i]), unsure: splitNames(c.unsure[i]),
+		traits: c.traits[i], counters: c.counters[i], unsure: splitNames(c.unsure[i]),
 		seen: c.seen[i], seenAt: c.seenAt[i], seenID: c.seenID[i],
 	}
 }

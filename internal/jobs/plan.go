@@ -27,7 +27,7 @@ type planner struct {
 }
 
 func newPlanner(install string, now time.Time, base map[identity]*profile) *planner {
-	return &planner{install: install, now: now, base: base, states: map[identity]*state{}}
+	return &planner{install: install, now: now, base: base, states: make(map[identity]*state, len(base))}
 }
 
 func (p *planner) state(id identity) *state {

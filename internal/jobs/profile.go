@@ -83,8 +83,8 @@ func readProfile(row profileRow) (*profile, error) {
 		return nil, err
 	}
 	p.traits.raise(row.seen, version{at: row.seenAt, id: row.seenID})
-	if string(row.counters) != "{}" {
-		if err := json.Unmarshal(row.counters, &p.counters); err != nil {
+	if row.counters != "{}" {
+		if err := json.Unmarshal([]byte(row.counters), &p.counters); err != nil {
 			return nil, fmt.Errorf("read counters: %w", err)
 		}
 	}
@@ -97,7 +97,7 @@ func readProfile(row profileRow) (*profile, error) {
 // profileRow are the columns of waybill.profile that hold a profile. seen are names,
 // joined, whose version is at least (seenAt, seenID), whatever traits says.
 type profileRow struct {
-	traits, counters []byte
+	traits, counters string
 	unsure           []string
 	seen             string
 	seenAt, seenID   int64

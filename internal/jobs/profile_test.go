@@ -113,7 +113,7 @@ func TestAProfileReadsAsItWasWritten(t *testing.T) {
 	require.Equal(t, p, read)
 
 	for _, broken := range []struct{ traits, counters string }{{"", "{}"}, {"{}", ""}, {"[]", "{}"}, {"{}", `{"n":"x"}`}} {
-		_, err := readProfile(profileRow{traits: []byte(broken.traits), counters: []byte(broken.counters)})
+		_, err := readProfile(profileRow{traits: broken.traits, counters: broken.counters})
 		require.Error(t, err)
 	}
 }
@@ -123,8 +123,8 @@ func TestAProfileReadsAsItWasWritten(t *testing.T) {
 func TestAVersionThatMovedOnCountsForItsNames(t *testing.T) {
 	t.Parallel()
 	p, err := readProfile(profileRow{
-		traits:   []byte(`{"b": {"at": 9, "value": 2, "bundle_id": 4}, "aa": {"at": 5, "value": 1, "bundle_id": 7}, "c": {"at": 5, "value": 3, "bundle_id": 7}}`),
-		counters: []byte("{}"),
+		traits:   `{"b": {"at": 9, "value": 2, "bundle_id": 4}, "aa": {"at": 5, "value": 1, "bundle_id": 7}, "c": {"at": 5, "value": 3, "bundle_id": 7}}`,
+		counters: "{}",
 		seen:     "aa\x1fb\x1fgone", seenAt: 8, seenID: 9,
 	})
 	require.NoError(t, err)
@@ -170,4 +170,22 @@ func TestIdentitiesAreOrderedByKindThenId(t *testing.T) {
 	slices.SortFunc(ids, compareIdentities)
 	require.Equal(t, []identity{{"device", "c"}, {"group:a", "z"}, {"user", "a"}, {"user", "b"}}, ids)
 	require.Zero(t, compareIdentities(ids[0], ids[0]))
+}
+
+// A worker remembers profiles for long. A value that is a part of its bundle's JSON would
+// keep all of that in memory.
+func TestAProfileKeepsNoBundleInMemory(t *testing.T) {
+	t.Parallel()
+	payload := []byte(`{"plan":"pro"}`)
+	var known traits
+	known.set("plan", trait{Value: payload[8:13], At: 1})
+	first := &known[0].Value[0]
+	require.NotSame(t, &payload[8], first)
+
+	known.set("plan", trait{Value: payload[8:13], At: 2})
+	require.Same(t, first, &known[0].Value[0], "an equal value is kept")
+	require.Equal(t, int64(2), known[0].At)
+
+	known.set("plan", trait{Value: []byte("null"), Unset: true})
+	require.Equal(t, namedTrait{"plan", trait{Value: []byte("null"), Unset: true}}, known[0])
 }

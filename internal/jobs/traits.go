@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -62,12 +63,20 @@ func (t traits) get(name string) (trait, bool) {
 	return trait{}, false
 }
 
+// set replaces a trait. The value that comes is part of a bundle, and is copied: profiles
+// are remembered, and must not keep the bundles in memory.
 func (t *traits) set(name string, v trait) {
 	i, ok := t.find(name)
 	if !ok {
 		*t = slices.Insert(*t, i, namedTrait{name: name})
 	}
-	(*t)[i].trait = v
+	one := &(*t)[i]
+	if was := one.Value; bytes.Equal(was, v.Value) {
+		v.Value = was
+	} else {
+		v.Value = bytes.Clone(v.Value)
+	}
+	one.trait = v
 }
 
 // newest is the greatest version among them, and the names that have it.
@@ -136,15 +145,15 @@ func appendInt(dst []byte, name string, n int64) []byte {
 }
 
 // readTraits reads what appendJSON wrote and Postgres has stored as jsonb.
-func readTraits(text []byte) (traits, error) {
-	if string(text) == "{}" {
+func readTraits(text string) (traits, error) {
+	if text == "{}" {
 		return nil, nil
 	}
-	document := gjson.ParseBytes(text)
+	document := gjson.Parse(text)
 	if !document.IsObject() {
 		return nil, fmt.Errorf("read traits: %d bytes are no object", len(text))
 	}
-	var all traits
+	all := make(traits, 0, strings.Count(text, `"bundle_id":`)) // at least as many as there are
 	document.ForEach(func(name, fields gjson.Result) bool {
 		all = append(all, namedTrait{name.String(), readTrait(fields)})
 		return true
