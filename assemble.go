@@ -207,17 +207,14 @@ func (c *common) traits(traits []Trait) {
 	}
 }
 
-func (c *common) set(field string, into *map[string]json.RawMessage, ch change) {
+func (c *common) set(field string, into *bundle.Values, ch change) {
 	raw, cleaned, err := bundle.Value(ch.value)
 	if err != nil {
 		c.refusals = append(c.refusals, refusal(bundle.Member(field, ch.name), err))
 		return
 	}
 	c.cleaned.Add(cleaned)
-	if *into == nil {
-		*into = make(map[string]json.RawMessage)
-	}
-	(*into)[ch.name] = raw
+	into.Set(ch.name, raw)
 }
 
 func (c *common) increment(ch change) {

@@ -118,7 +118,7 @@ func (f *bundleFlags) readTraits(b *bundle.Bundle) error {
 		return err
 	}
 	if len(set)+len(once)+len(f.untraits) > 0 {
-		b.Identify = &bundle.Identify{Set: set, SetOnce: once, Unset: f.untraits}
+		b.Identify = &bundle.Identify{Set: bundle.ValuesOf(set), SetOnce: bundle.ValuesOf(once), Unset: f.untraits}
 	}
 	return nil
 }

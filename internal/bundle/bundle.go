@@ -9,7 +9,6 @@
 package bundle
 
 import (
-	"bytes"
 	"encoding/json"
 	"time"
 )
@@ -31,73 +30,60 @@ const (
 // account hierarchy, and what was done. The field order is the canonical order
 // of the stored form.
 type Bundle struct {
-	V          int                    `json:"v"`
-	Key        string                 `json:"key"` // the action key: one key is one bundle, for ever
-	UserID     string                 `json:"user_id,omitempty"`
-	DeviceID   string                 `json:"device_id,omitempty"`
-	OccurredAt time.Time              `json:"occurred_at,omitzero"` // zero: the database's clock at the call
-	Identify   *Identify              `json:"identify,omitempty"`
-	Increment  map[string]json.Number `json:"increment,omitempty"` // deltas by trait name
-	Groups     []Group                `json:"groups,omitempty"`    // root to leaf, one per type
-	Track      *Track                 `json:"track,omitempty"`
-	Context    *Context               `json:"context,omitempty"`
-	Source     string                 `json:"source,omitempty"` // "server", "client" or empty
-	Trace      map[string]string      `json:"trace,omitempty"`  // W3C: traceparent, tracestate
+	V          int
+	Key        string // the action key: one key is one bundle, for ever
+	UserID     string
+	DeviceID   string
+	OccurredAt time.Time // zero: the database's clock at the call
+	Identify   *Identify
+	Increment  map[string]json.Number // deltas by trait name
+	Groups     []Group                // root to leaf, one per type
+	Track      *Track
+	Context    *Context
+	Source     string            // "server", "client" or empty
+	Trace      map[string]string // W3C: traceparent, tracestate
 }
 
 // Identify holds the changes to the user's traits. A name stands in one of the
 // three, or in [Bundle.Increment], never in two.
 type Identify struct {
-	Set     map[string]json.RawMessage `json:"set,omitempty"`
-	SetOnce map[string]json.RawMessage `json:"set_once,omitempty"`
-	Unset   []string                   `json:"unset,omitempty"`
+	Set     Values
+	SetOnce Values
+	Unset   []string
 }
 
 // Group is one level of the account hierarchy. Parent is the ID of an earlier
 // group of the same bundle, or empty for a root.
 type Group struct {
-	Type   string                     `json:"type"`
-	ID     string                     `json:"id"`
-	Parent string                     `json:"parent,omitempty"`
-	Set    map[string]json.RawMessage `json:"set,omitempty"`
+	Type   string
+	ID     string
+	Parent string
+	Set    Values
 }
 
 // Track is the event. Properties is one JSON object, or empty.
 type Track struct {
-	Event      string          `json:"event"`
-	Version    string          `json:"version,omitempty"`
-	Properties json.RawMessage `json:"properties,omitempty"`
-	Revenue    *Revenue        `json:"revenue,omitempty"`
+	Event      string
+	Version    string
+	Properties json.RawMessage
+	Revenue    *Revenue
 }
 
 // Revenue is an amount in major units (12.99) of an ISO 4217 currency.
 // A negative amount is a refund.
 type Revenue struct {
-	Amount   json.Number `json:"amount"`
-	Currency string      `json:"currency"`
+	Amount   json.Number
+	Currency string
 }
 
 // Context describes where the action was made. SessionID is the start of the
 // session in ms since the epoch; 0 means unknown, -1 outside any session.
 type Context struct {
-	Platform   string `json:"platform,omitempty"`
-	AppVersion string `json:"app_version,omitempty"`
-	SessionID  int64  `json:"session_id,omitempty"`
-	Language   string `json:"language,omitempty"`
-	IP         string `json:"ip,omitempty"`
-}
-
-// AppendJSON appends the canonical JSON of b to dst: compact, fields in the
-// order of the struct, names of maps sorted, version 1. It fails only for a
-// bundle that [Bundle.Refusals] objects to.
-func (b *Bundle) AppendJSON(dst []byte) ([]byte, error) {
-	versioned := *b
-	versioned.V = Version
-	out, err := appendEncoded(dst, &versioned)
-	if err != nil {
-		return dst, Refusal{"bundle", "cannot be written as JSON; ask for its Refusals first"}
-	}
-	return out, nil
+	Platform   string
+	AppVersion string
+	SessionID  int64
+	Language   string
+	IP         string
 }
 
 // StoredBytes is the length of compact JSON once it has been through Postgres,
@@ -144,15 +130,4 @@ func PartGroup(groupType string) string { return "group:" + groupType }
 // "identify".
 func InsertID(install, key, part string) string {
 	return install + ":" + key + ":" + part
-}
-
-// appendEncoded appends v as compact JSON without escaping <, > and &.
-func appendEncoded(dst []byte, v any) ([]byte, error) {
-	buf := bytes.NewBuffer(dst)
-	enc := json.NewEncoder(buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }

@@ -31,14 +31,14 @@ func TestStoredFormIsStable(t *testing.T) {
 		DeviceID:   "web-7f3a",
 		OccurredAt: time.Date(2026, 11, 22, 10, 15, 0, 123e6, time.UTC),
 		Identify: &bundle.Identify{
-			Set:     map[string]json.RawMessage{"plan": json.RawMessage(`"pro"`)},
-			SetOnce: map[string]json.RawMessage{"signup_date": json.RawMessage(`"2026-01-01"`)},
+			Set:     bundle.Values{{"plan", json.RawMessage(`"pro"`)}},
+			SetOnce: bundle.Values{{"signup_date", json.RawMessage(`"2026-01-01"`)}},
 			Unset:   []string{"trial_ends"},
 		},
 		Increment: map[string]json.Number{"orders_total": "1"},
 		Groups: []bundle.Group{
-			{Type: "account", ID: "acc_1", Set: map[string]json.RawMessage{"name": json.RawMessage(`"Acme"`)}},
-			{Type: "workspace", ID: "ws_7", Parent: "acc_1", Set: map[string]json.RawMessage{"name": json.RawMessage(`"Berlin"`)}},
+			{Type: "account", ID: "acc_1", Set: bundle.Values{{"name", json.RawMessage(`"Acme"`)}}},
+			{Type: "workspace", ID: "ws_7", Parent: "acc_1", Set: bundle.Values{{"name", json.RawMessage(`"Berlin"`)}}},
 		},
 		Track: &bundle.Track{
 			Event: "Order_Completed", Version: "1.0",

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -80,7 +81,7 @@ func rewriteText(out, raw []byte, i int, cleaned *Cleaned) ([]byte, int) {
 // contents.
 func Value(v any) (json.RawMessage, Cleaned, error) {
 	if text, ok := v.(string); ok {
-		if isPlain(text) {
+		if len(text) <= MaxText && isPlain(text) {
 			return json.RawMessage(`"` + text + `"`), Cleaned{}, nil
 		}
 		// One character more than is kept, so that the cut is still counted.
@@ -103,7 +104,7 @@ func isPlain(s string) bool {
 			return false
 		}
 	}
-	return len(s) <= MaxText
+	return true
 }
 
 // encode is encoding/json with its failures, and those of the value's own
@@ -127,4 +128,15 @@ func encode(v any) (raw []byte, err error) {
 		return nil, Refusal{Problem: "holds NaN, an infinity or a cycle, which JSON cannot; leave it out"}
 	}
 	return nil, Refusal{Problem: fmt.Sprintf("cannot be made JSON from a %T; mend its MarshalJSON", v)}
+}
+
+// appendEncoded appends v as compact JSON without escaping <, > and &.
+func appendEncoded(dst []byte, v any) ([]byte, error) {
+	buf := bytes.NewBuffer(dst)
+	enc := json.NewEncoder(buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }

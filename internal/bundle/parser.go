@@ -100,9 +100,18 @@ func mapOf[T any](p *parser, depth int, read func() (T, error)) (map[string]T, e
 	return m, err
 }
 
-// values reads an object whose values stay JSON.
-func (p *parser) values(depth int) (map[string]json.RawMessage, error) {
-	return mapOf(p, depth, func() (json.RawMessage, error) { return p.raw(depth) })
+// values reads an object whose values stay JSON, or null.
+func (p *parser) values(depth int) (values Values, err error) {
+	if p.null() {
+		return nil, nil
+	}
+	err = p.fields(depth, func(name []byte) error {
+		raw, err := p.raw(depth)
+		values = append(values, NamedValue{string(name), raw})
+		return err
+	})
+	values.sort()
+	return values, err
 }
 
 func (p *parser) names() (names []string, err error) {

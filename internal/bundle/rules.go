@@ -270,18 +270,18 @@ func (r *refusals) origin(b *Bundle) {
 }
 
 // values checks an object of JSON values, each inside depth levels.
-func (r *refusals) values(field string, m map[string]json.RawMessage, depth int, checkName func(field, name string)) {
-	r.count(field, len(m))
+func (r *refusals) values(field string, values Values, depth int, checkName func(field, name string)) {
+	r.count(field, len(values))
 	defer r.sorted()()
-	for name, raw := range m {
-		checkName(field, name)
-		s := scanner{data: raw}
+	for _, one := range values {
+		checkName(field, one.Name)
+		s := scanner{data: one.Value}
 		err := s.value(depth)
 		if err == nil {
 			err = s.end()
 		}
 		if err != nil {
-			r.refusal(Member(field, name), err)
+			r.refusal(Member(field, one.Name), err)
 		}
 	}
 }

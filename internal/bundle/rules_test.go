@@ -17,8 +17,8 @@ func sound() *bundle.Bundle {
 	return &bundle.Bundle{
 		V: 1, Key: "order:1", UserID: "usr_42", DeviceID: "dev_1", OccurredAt: noon,
 		Identify: &bundle.Identify{
-			Set:     map[string]json.RawMessage{"plan": json.RawMessage(`"pro"`)},
-			SetOnce: map[string]json.RawMessage{"signup_date": json.RawMessage(`"2026-01-01"`)},
+			Set:     bundle.Values{{"plan", json.RawMessage(`"pro"`)}},
+			SetOnce: bundle.Values{{"signup_date", json.RawMessage(`"2026-01-01"`)}},
 			Unset:   []string{"trial_ends"},
 		},
 		Increment: map[string]json.Number{"orders": "1"},
@@ -53,14 +53,14 @@ func TestRefusals(t *testing.T) {
 		{"occurred_at: is before 1970", func(b *bundle.Bundle) { b.OccurredAt = time.Unix(0, 0) }},
 		{"occurred_at: is more than a day ahead", func(b *bundle.Bundle) { b.OccurredAt = noon.Add(24*time.Hour + time.Second) }},
 
-		{"identify.set.$plan: starts with $", func(b *bundle.Bundle) { b.Identify.Set["$plan"] = json.RawMessage(`1`) }},
-		{"identify.set: holds an empty name", func(b *bundle.Bundle) { b.Identify.Set[""] = json.RawMessage(`1`) }},
-		{`identify.set["a\tb"]: holds a control character`, func(b *bundle.Bundle) { b.Identify.Set["a\tb"] = json.RawMessage(`1`) }},
-		{`identify.set["a\xff"]: is not valid UTF-8`, func(b *bundle.Bundle) { b.Identify.Set["a\xff"] = json.RawMessage(`1`) }},
-		{"identify.set.bad: is not valid JSON", func(b *bundle.Bundle) { b.Identify.Set["bad"] = json.RawMessage(`1 2`) }},
-		{"identify.set.bad: is not valid JSON", func(b *bundle.Bundle) { b.Identify.Set["bad"] = nil }},
+		{"identify.set.$plan: starts with $", func(b *bundle.Bundle) { b.Identify.Set.Set("$plan", json.RawMessage(`1`)) }},
+		{"identify.set: holds an empty name", func(b *bundle.Bundle) { b.Identify.Set.Set("", json.RawMessage(`1`)) }},
+		{`identify.set["a\tb"]: holds a control character`, func(b *bundle.Bundle) { b.Identify.Set.Set("a\tb", json.RawMessage(`1`)) }},
+		{`identify.set["a\xff"]: is not valid UTF-8`, func(b *bundle.Bundle) { b.Identify.Set.Set("a\xff", json.RawMessage(`1`)) }},
+		{"identify.set.bad: is not valid JSON", func(b *bundle.Bundle) { b.Identify.Set.Set("bad", json.RawMessage(`1 2`)) }},
+		{"identify.set.bad: is not valid JSON", func(b *bundle.Bundle) { b.Identify.Set.Set("bad", nil) }},
 		{"identify.set: holds more than 1,000 names", func(b *bundle.Bundle) { b.Identify.Set = many(1001) }},
-		{"identify.set_once.plan: is changed in two ways", func(b *bundle.Bundle) { b.Identify.SetOnce["plan"] = json.RawMessage(`1`) }},
+		{"identify.set_once.plan: is changed in two ways", func(b *bundle.Bundle) { b.Identify.SetOnce.Set("plan", json.RawMessage(`1`)) }},
 		{"identify.unset.signup_date: is changed in two ways", func(b *bundle.Bundle) { b.Identify.Unset = []string{"signup_date"} }},
 		{"identify.unset.a: is changed in two ways", func(b *bundle.Bundle) {
 			b.Identify, b.Increment = &bundle.Identify{Unset: []string{"a", "a"}}, nil
@@ -84,7 +84,7 @@ func TestRefusals(t *testing.T) {
 		{"groups[0].set.parent_group_id: is set from the hierarchy", func(b *bundle.Bundle) { b.Groups[0].Set = set("parent_group_id") }},
 		{"groups[0].set.group_type: is set from the hierarchy", func(b *bundle.Bundle) { b.Groups[0].Set = set("group_type") }},
 		{"groups[0].set.$x: starts with $", func(b *bundle.Bundle) { b.Groups[0].Set = set("$x") }},
-		{"groups[0].set.x[0]", func(b *bundle.Bundle) { b.Groups[0].Set = map[string]json.RawMessage{"x": json.RawMessage(nested(37))} }},
+		{"groups[0].set.x[0]", func(b *bundle.Bundle) { b.Groups[0].Set = bundle.Values{{"x", json.RawMessage(nested(37))}} }},
 
 		{"track.event: is missing", func(b *bundle.Bundle) { b.Track.Event = " \t" }},
 		{"track.event: is a name Amplitude keeps", func(b *bundle.Bundle) { b.Track.Event = "$identify" }},
@@ -174,8 +174,8 @@ func TestRefusalsAreOrderedBoundedAndSilentAboutContents(t *testing.T) {
 		Identify: &bundle.Identify{Set: many(40)},
 		Context:  &bundle.Context{IP: "secret"}, Source: "secret", Trace: map[string]string{"traceparent": "secret\n"},
 	}
-	for name := range b.Identify.Set {
-		b.Identify.Set[name] = json.RawMessage(`"secret`)
+	for i := range b.Identify.Set {
+		b.Identify.Set[i].Value = json.RawMessage(`"secret`)
 	}
 	first := b.Refusals(noon)
 	require.Len(t, first, 20)
@@ -185,8 +185,8 @@ func TestRefusalsAreOrderedBoundedAndSilentAboutContents(t *testing.T) {
 	}
 
 	few := &bundle.Bundle{Key: "k", UserID: "u", Identify: &bundle.Identify{Set: many(5)}}
-	for name := range few.Identify.Set {
-		few.Identify.Set[name] = nil
+	for i := range few.Identify.Set {
+		few.Identify.Set[i].Value = nil
 	}
 	want := few.Refusals(noon)
 	for range 20 {
@@ -194,14 +194,13 @@ func TestRefusalsAreOrderedBoundedAndSilentAboutContents(t *testing.T) {
 	}
 }
 
-func many(n int) map[string]json.RawMessage {
-	m := make(map[string]json.RawMessage, n)
+func many(n int) (values bundle.Values) {
 	for i := range n {
-		m[fmt.Sprint("n", i)] = json.RawMessage(`1`)
+		values.Set(fmt.Sprint("n", i), json.RawMessage(`1`))
 	}
-	return m
+	return values
 }
 
-func set(name string) map[string]json.RawMessage {
-	return map[string]json.RawMessage{name: json.RawMessage(`"x"`)}
+func set(name string) bundle.Values {
+	return bundle.Values{{name, json.RawMessage(`"x"`)}}
 }

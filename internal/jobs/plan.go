@@ -150,21 +150,21 @@ func (p *planner) user(it *item) userPlan {
 
 func (u *userPlan) identify(s *state, it *item) {
 	identify := it.bundle.Identify
-	for name, value := range identify.Set {
-		switch s.offer(name, trait{Value: value}, it) {
+	for _, one := range identify.Set {
+		switch s.offer(one.Name, trait{Value: one.Value}, it) {
 		case tell:
-			u.set.add(name, value)
+			u.set.add(one.Name, one.Value)
 		case stale:
 			u.stale = true
 		}
 	}
-	for name, value := range identify.SetOnce {
-		switch first, verdict := s.offerOnce(name, value, it); {
+	for _, one := range identify.SetOnce {
+		switch first, verdict := s.offerOnce(one.Name, one.Value, it); {
 		case verdict != tell:
 		case first.FloorID != 0: // Amplitude may not have seen the removal
-			u.set.add(name, first.Value)
+			u.set.add(one.Name, first.Value)
 		default:
-			u.setOnce.add(name, value)
+			u.setOnce.add(one.Name, one.Value)
 		}
 	}
 	for _, name := range identify.Unset {
@@ -184,8 +184,8 @@ func (p *planner) group(it *item, i int) (set members) {
 			set.add(name, value)
 		}
 	}
-	for name, value := range g.Set {
-		offer(name, value)
+	for _, one := range g.Set {
+		offer(one.Name, one.Value)
 	}
 	offer("group_type", appendString(nil, g.Type))
 	if g.Parent != "" {
@@ -208,8 +208,8 @@ func (p *planner) overlay(it *item) (shown members) {
 		look[name] = json.RawMessage(c.Sum)
 	}
 	if identify := it.bundle.Identify; identify != nil {
-		for name, value := range identify.Set {
-			look[name] = value
+		for _, one := range identify.Set {
+			look[one.Name] = one.Value
 		}
 		for _, name := range identify.Unset {
 			delete(look, name)

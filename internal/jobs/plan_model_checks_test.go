@@ -90,7 +90,7 @@ func (m *planModel) requireNewestTraits(t *rapid.T) {
 	for id := range m.profiles {
 		props := m.properties(id)
 		if id.kind == "group:account" {
-			m.requirePlain(t, id, "name", props, func(b *bundle.Bundle) (json.RawMessage, bool) { return b.Groups[0].Set["name"], false })
+			m.requirePlain(t, id, "name", props, func(b *bundle.Bundle) (json.RawMessage, bool) { return b.Groups[0].Set.Get("name"), false })
 			if delivered := func(b *bundle.Bundle) bool { return !isPoison(b) }; len(m.offered(id, delivered)) > 0 {
 				require.Equal(t, `"account"`, props["group_type"])
 			}
@@ -114,7 +114,7 @@ func plainValue(name string) func(b *bundle.Bundle) (json.RawMessage, bool) {
 		if b.Identify == nil {
 			return nil, false
 		}
-		return b.Identify.Set[name], slices.Contains(b.Identify.Unset, name)
+		return b.Identify.Set.Get(name), slices.Contains(b.Identify.Unset, name)
 	}
 }
 
@@ -122,7 +122,7 @@ func onceValue(b *bundle.Bundle, name string) json.RawMessage {
 	if b.Identify == nil {
 		return nil
 	}
-	return b.Identify.SetOnce[name]
+	return b.Identify.SetOnce.Get(name)
 }
 
 // requirePlain demands the newest value. A poison that is newer may have moved the
@@ -247,7 +247,8 @@ func (m *planModel) requireTracks(t *rapid.T) {
 
 func (m *planModel) requireOwnTraits(t *rapid.T, e *entry, got arrival) {
 	mine := &item{id: e.id, at: e.at, bundle: e.bundle}
-	for name, value := range e.bundle.Identify.Set {
+	for _, one := range e.bundle.Identify.Set {
+		name, value := one.Name, one.Value
 		newer := func(it *item) bool {
 			other, _ := plainValue(name)(it.bundle)
 			return string(other) == got.props[name] && !mine.version().after(it.version())

@@ -96,7 +96,7 @@ func drawBundle(t *rapid.T, id int64) *bundle.Bundle {
 	value := func() json.RawMessage {
 		return json.RawMessage(rapid.SampledFrom([]string{`"a"`, `"b"`, `{"x":[1]}`}).Draw(t, "value"))
 	}
-	identify := &bundle.Identify{Set: map[string]json.RawMessage{}, SetOnce: map[string]json.RawMessage{}}
+	identify := &bundle.Identify{}
 	may := func(names []string, kinds ...func(name string)) {
 		for _, name := range names {
 			if kind := rapid.IntRange(-2, len(kinds)-1).Draw(t, name); kind >= 0 {
@@ -104,8 +104,8 @@ func drawBundle(t *rapid.T, id int64) *bundle.Bundle {
 			}
 		}
 	}
-	set := func(name string) { identify.Set[name] = value() }
-	once := func(name string) { identify.SetOnce[name] = value() }
+	set := func(name string) { identify.Set.Set(name, value()) }
+	once := func(name string) { identify.SetOnce.Set(name, value()) }
 	unset := func(name string) { identify.Unset = append(identify.Unset, name) }
 	may(plainNames, set, unset)
 	may(firstNames, once, set)
@@ -121,7 +121,7 @@ func drawBundle(t *rapid.T, id int64) *bundle.Bundle {
 		b.Increment[name] = json.Number(fmt.Sprint(rapid.IntRange(-3, 3).Draw(t, "delta")))
 	})
 	if rapid.Bool().Draw(t, "in an account") {
-		b.Groups = append(b.Groups, bundle.Group{Type: "account", ID: "a1", Set: map[string]json.RawMessage{"name": value()}})
+		b.Groups = append(b.Groups, bundle.Group{Type: "account", ID: "a1", Set: bundle.Values{{Name: "name", Value: value()}}})
 	}
 	if rapid.IntRange(0, 3).Draw(t, "track") > 0 || b.Identify == nil && b.Increment == nil && b.Groups == nil {
 		b.Track = &bundle.Track{Event: "Done"}

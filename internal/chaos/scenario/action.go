@@ -138,10 +138,9 @@ func encode(a checker.Action) ([]byte, error) {
 	return b.AppendJSON(nil)
 }
 
-func texts(values map[string]string) map[string]json.RawMessage {
-	raw := make(map[string]json.RawMessage, len(values))
+func texts(values map[string]string) (raw bundle.Values) {
 	for name, value := range values {
-		raw[name] = json.RawMessage(`"` + value + `"`) // names and keys of ours need no escape
+		raw.Set(name, json.RawMessage(`"`+value+`"`)) // names and keys of ours need no escape
 	}
 	return raw
 }

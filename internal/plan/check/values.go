@@ -90,8 +90,8 @@ func (v *visit) invalid(err *jsonschema.ValidationError, at string) {
 // traits checks what the bundle says about its user.
 func (v *visit) traits() {
 	if id := v.b.Identify; id != nil {
-		v.subject("user", "set", id.Set)
-		v.subject("user", "set_once", id.SetOnce)
+		v.subject("user", "set", &id.Set)
+		v.subject("user", "set_once", &id.SetOnce)
 		for _, name := range id.Unset {
 			v.trait("user", "set", name)
 		}
@@ -104,16 +104,18 @@ func (v *visit) traits() {
 }
 
 // subject checks values, and takes out those that are never sent.
-func (v *visit) subject(subject, update string, values map[string]json.RawMessage) {
-	for name, raw := range values {
-		switch t := v.trait(subject, update, name); {
-		case t != nil:
-			v.value(t.form, raw, subject+"."+name)
-		case v.plan.traits[subject][name] == nil && v.plan.denies(name):
-			v.add(bundle.Member(subject, name), "denied", "is never sent")
-			delete(values, name)
+func (v *visit) subject(subject, update string, values *bundle.Values) {
+	*values = slices.DeleteFunc(*values, func(one bundle.NamedValue) bool {
+		t := v.trait(subject, update, one.Name)
+		if t != nil {
+			v.value(t.form, one.Value, subject+"."+one.Name)
 		}
-	}
+		denied := t == nil && v.plan.traits[subject][one.Name] == nil && v.plan.denies(one.Name)
+		if denied {
+			v.add(bundle.Member(subject, one.Name), "denied", "is never sent")
+		}
+		return denied
+	})
 }
 
 // trait finds a trait that changes in this way; nil is a violation.
@@ -131,13 +133,14 @@ func (v *visit) trait(subject, update, name string) *trait {
 
 // groups checks the hierarchy and what the bundle says about it.
 func (v *visit) groups() {
-	for i, g := range v.b.Groups {
+	for i := range v.b.Groups {
+		g := &v.b.Groups[i]
 		parent, known := v.plan.parents[g.Type]
 		if !known {
 			v.add(bundle.Name(g.Type), "unknown_group", "is no group type of the plan")
 			continue
 		}
-		v.subject(g.Type, "set", g.Set)
+		v.subject(g.Type, "set", &g.Set)
 		if g.Parent == "" {
 			continue
 		}
