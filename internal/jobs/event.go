@@ -188,6 +188,8 @@ func appendString(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
+func jsonString(s string) json.RawMessage { return appendString(make([]byte, 0, len(s)+2), s) }
+
 func appendEscaped(dst []byte, s string) []byte {
 	buf := bytes.NewBuffer(dst)
 	enc := json.NewEncoder(buf)

@@ -187,9 +187,9 @@ func (p *planner) group(it *item, i int) (set members) {
 	for _, one := range g.Set {
 		offer(one.Name, one.Value)
 	}
-	offer("group_type", appendString(nil, g.Type))
+	offer("group_type", jsonString(g.Type))
 	if g.Parent != "" {
-		offer("parent_group_id", appendString(nil, g.Parent))
+		offer("parent_group_id", jsonString(g.Parent))
 	}
 	return set
 }
