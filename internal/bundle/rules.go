@@ -233,7 +233,9 @@ func (r *refusals) properties(raw json.RawMessage) {
 	}
 	p := parser{scanner{data: raw}}
 	err := p.fields(levelInner, func(name []byte) error {
-		r.name(field, string(name))
+		if len(name) == 0 || name[0] == '$' || !isShortASCII(name) { // others are not worth a string
+			r.name(field, string(name))
+		}
 		return p.value(levelInner)
 	})
 	if err == nil {

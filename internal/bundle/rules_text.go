@@ -22,7 +22,7 @@ func (r *refusals) text(field, s string) {
 }
 
 // isShortASCII is the fast path of text, for nearly every name and id.
-func isShortASCII(s string) bool {
+func isShortASCII[T string | []byte](s T) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
 			return false
