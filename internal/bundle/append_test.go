@@ -128,6 +128,7 @@ func TestAppendJSONWritesWhatEncodingJSONWrites(t *testing.T) {
 		"no JSON":                func(b *bundle.Bundle) { b.Identify.Set.Set("a", nil) },
 		"no number":              func(b *bundle.Bundle) { b.Increment["n"] = "secret" },
 		"a number after a blank": func(b *bundle.Bundle) { b.Increment["n"] = " 1" },
+		"a number before more":   func(b *bundle.Bundle) { b.Increment["n"] = "1 2" },
 		"an empty number":        func(b *bundle.Bundle) { b.Track.Revenue.Amount = "" },
 		"a large number":         func(b *bundle.Bundle) { b.Track.Revenue.Amount = "1e300" },
 		"several increments":     func(b *bundle.Bundle) { b.Increment["a"], b.Increment["z"] = "-1.50", "2E3" },
