@@ -61,9 +61,10 @@ func (w *writer) bundle(b *Bundle) {
 
 func (w *writer) occurredAt(b *Bundle) {
 	w.field(`"occurred_at":`)
-	out, err := b.OccurredAt.AppendText(append(w.out, '"'))
+	var err error
+	w.out, err = b.OccurredAt.AppendText(append(w.out, '"'))
 	w.failed = w.failed || err != nil
-	w.out = append(out, '"')
+	w.out = append(w.out, '"')
 }
 
 func (w *writer) identify(id *Identify) {
