@@ -213,18 +213,9 @@ func markHeld(ctx context.Context, tx pgx.Tx, base map[identity]*profile) error 
 	return nil
 }
 
+// scanProfiles reads all rows into the same variables: what is scanned escapes to the heap,
+// and a flight reads thousands.
 func scanProfiles(rows pgx.Rows, into map[identity]*profile) error {
-	for rows.Next() {
-		id, p, err := scanProfile(rows)
-		if err != nil {
-			return err
-		}
-		into[id] = p
-	}
-	return rows.Err()
-}
-
-func scanProfile(rows pgx.Rows) (identity, *profile, error) {
 	var (
 		id     identity
 		row    profileRow
@@ -232,17 +223,20 @@ func scanProfile(rows pgx.Rows) (identity, *profile, error) {
 		heldBy int64
 		stands place
 	)
-	if err := rows.Scan(&id.kind, &id.id, &row.traits, &row.counters, &row.unsure, &row.seen, &row.seenAt, &row.seenID, &sentAt, &heldBy, &stands.tid, &stands.xid); err != nil {
-		return id, nil, err
-	}
-	p, err := readProfile(row)
-	if err != nil {
-		return id, nil, err
-	}
-	if sentAt != nil {
-		p.sentAt = *sentAt
-	}
-	stands.seenID = row.seenID
-	p.heldBy, p.place = heldBy, stands
-	return id, p, nil
+	_, err := pgx.ForEachRow(rows, []any{
+		&id.kind, &id.id, &row.traits, &row.counters, &row.unsure, &row.seen, &row.seenAt, &row.seenID, &sentAt, &heldBy, &stands.tid, &stands.xid,
+	}, func() error {
+		p, err := readProfile(row)
+		if err != nil {
+			return err
+		}
+		if sentAt != nil {
+			p.sentAt = *sentAt
+		}
+		stands.seenID = row.seenID
+		p.heldBy, p.place = heldBy, stands
+		into[id] = p
+		return nil
+	})
+	return err
 }
