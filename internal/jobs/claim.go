@@ -13,7 +13,7 @@ import (
 
 // claim fetches jobs as River's own JobGetAvailable does, by the database's clock. The rows
 // hold what River and this package read of them: a job's errors are there in number alone,
-// and its arguments are the bundles' ids.
+// and its arguments are the list of the bundles' ids, without the object around it.
 func claim(ctx context.Context, pool *pgxpool.Pool, params *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
 	rows, err := pool.Query(ctx, claimSQL, params.Queue, params.MaxToLock, params.MaxAttemptedBy, params.ClientID)
 	if err != nil {
@@ -33,15 +33,11 @@ func scanClaimed(row pgx.CollectableRow, queue string) (*rivertype.JobRow, error
 		job       = &rivertype.JobRow{Queue: queue, State: rivertype.JobStateRunning}
 		attempted time.Time
 		errors    int
-		bundles   []byte
 	)
-	if err := row.Scan(&job.ID, &job.Kind, &job.Attempt, &job.MaxAttempts, &attempted, &job.ScheduledAt, &job.Metadata, &errors, &bundles); err != nil {
+	if err := row.Scan(&job.ID, &job.Kind, &job.Attempt, &job.MaxAttempts, &attempted, &job.ScheduledAt, &job.Metadata, &errors, &job.EncodedArgs); err != nil {
 		return nil, err
 	}
 	job.AttemptedAt = &attempted
 	job.Errors = make([]rivertype.AttemptError, errors)
-	job.EncodedArgs = append(append(append(make([]byte, 0, len(argsOpen)+len(bundles)+1), argsOpen...), bundles...), '}')
 	return job, nil
 }
-
-const argsOpen = `{"bundle_ids":`

@@ -17,9 +17,11 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -46,20 +48,52 @@ type Args struct {
 	UserID    string  `json:"user_id,omitempty"`
 }
 
-// UnmarshalJSON implements json.Unmarshaler. It is called for every job, and does without
-// reflection.
+// UnmarshalJSON implements json.Unmarshaler: of an object as the table has it, or of the
+// bundle_ids alone, as claim hands them over. It is called for every job on a goroutine of
+// its own. encoding/json takes an array with so little stack that none of the thousands
+// has to grow its own; an object would double them all.
 func (a *Args) UnmarshalJSON(text []byte) error {
 	*a = Args{}
-	var wrong error
-	gjson.ParseBytes(text).ForEach(func(name, value gjson.Result) bool {
+	if list, ok := bytes.CutPrefix(text, []byte("[")); ok {
+		return a.readList(bytes.TrimSuffix(list, []byte("]")))
+	}
+	document := gjson.ParseBytes(text)
+	if !document.IsObject() {
+		return a.readIDs(document)
+	}
+	return a.readObject(document)
+}
+
+var errNoID = errors.New("jobs: bundle_ids holds something that is no id")
+
+func (a *Args) readList(list []byte) error {
+	for len(list) > 0 {
+		text, rest, _ := bytes.Cut(list, []byte(","))
+		id, err := strconv.ParseInt(string(bytes.TrimSpace(text)), 10, 64)
+		if err != nil || id <= 0 {
+			return errNoID
+		}
+		a.BundleIDs = append(a.BundleIDs, id)
+		list = rest
+	}
+	return nil
+}
+
+func (a *Args) readIDs(ids gjson.Result) (wrong error) {
+	for _, id := range ids.Array() {
+		if id.Type != gjson.Number || id.Int() <= 0 {
+			wrong = errNoID
+		}
+		a.BundleIDs = append(a.BundleIDs, id.Int())
+	}
+	return wrong
+}
+
+func (a *Args) readObject(document gjson.Result) (wrong error) {
+	document.ForEach(func(name, value gjson.Result) bool {
 		switch name.Str {
 		case "bundle_ids":
-			for _, id := range value.Array() {
-				if id.Type != gjson.Number || id.Int() <= 0 {
-					wrong = errors.New("jobs: bundle_ids holds something that is no id")
-				}
-				a.BundleIDs = append(a.BundleIDs, id.Int())
-			}
+			wrong = a.readIDs(value)
 		case "action_key":
 			a.ActionKey = value.String()
 		case "event":
