@@ -54,10 +54,11 @@ func (k *known) get(id identity) *profile {
 
 // put remembers. The caller holds the lock.
 func (k *known) put(id identity, p *profile) {
-	if _, is := k.all[id]; !is && len(k.all) >= k.most {
+	was, is := k.all[id]
+	if !is && len(k.all) >= k.most {
 		k.forgetOne()
 	}
-	k.all[id] = remembered{profile: p}
+	k.all[id] = remembered{p, was.asked}
 }
 
 // forgetOne picks one by chance, and another one if that has been asked for since it was
