@@ -30,6 +30,7 @@ type beat struct {
 	meter   Meter
 	about   func() string
 	onDeath func(ctx context.Context) // another worker took over everything we held
+	onLook  func(others int)          // how many other workers there are
 
 	mu   sync.Mutex
 	last time.Time // of the last beat that was written; monotonic and wall clock
@@ -187,6 +188,7 @@ func (b *beat) look(ctx context.Context, blind bool) error {
 		return err
 	}
 	b.seen = seen
+	b.onLook(len(seen))
 	for id, was := range seen {
 		if now.Sub(was.since) >= deadAfter {
 			if err := b.rescue(ctx, id, was.beat); err != nil {

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -23,8 +24,12 @@ type place struct {
 type known struct {
 	most int // profiles
 
-	mu  sync.Mutex
-	all map[identity]remembered
+	// trusted says that no other worker is about, which could change what is remembered. If
+	// one has come since, what is written on the strength of it finds another row and fails.
+	trusted atomic.Bool
+
+	mu       sync.Mutex
+	profiles map[identity]remembered
 }
 
 type remembered struct {
@@ -41,36 +46,48 @@ func newKnown(most int) *known {
 	return k
 }
 
+// otherWorkers notes how many there are.
+func (k *known) otherWorkers(n int) { k.trusted.Store(n == 0) }
+
 // get returns what is remembered, nil for nothing. It is shared, and stays as it is.
 func (k *known) get(id identity) *profile {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	r, ok := k.all[id]
+	r, ok := k.profiles[id]
 	if ok && !r.asked {
-		k.all[id] = remembered{r.profile, true}
+		k.profiles[id] = remembered{r.profile, true}
 	}
 	return r.profile
 }
 
+// all adds to found what is remembered of the wanted.
+func (k *known) all(w wanted, found map[identity]*profile) {
+	for i := range w.ids {
+		if p := k.get(w.identity(i)); p != nil {
+			found[w.identity(i)] = p
+		}
+	}
+}
+
 // put remembers. The caller holds the lock.
 func (k *known) put(id identity, p *profile) {
-	was, is := k.all[id]
-	if !is && len(k.all) >= k.most {
+	was, is := k.profiles[id]
+	if !is && len(k.profiles) >= k.most {
 		k.forgetOne()
 	}
-	k.all[id] = remembered{p, was.asked}
+	k.profiles[id] = remembered{p, was.asked}
 }
 
 // forgetOne picks one by chance, and another one if that has been asked for since it was
 // last picked: who comes often is known, and as many as there is room for.
 func (k *known) forgetOne() {
 	for {
-		for id, r := range k.all { // begins anywhere
+		for id, r := range k.profiles { // begins anywhere
 			if !r.asked {
-				delete(k.all, id)
+				delete(k.profiles, id)
 				return
 			}
-			k.all[id] = remembered{profile: r.profile}
+			k.profiles[id] = remembered{profile: r.profile}
 		}
 	}
 }
@@ -98,12 +115,12 @@ func (k *known) replace(id identity, p *profile) {
 		k.put(id, p)
 		return
 	}
-	delete(k.all, id)
+	delete(k.profiles, id)
 }
 
 // forgetAll is for whoever does not know what became of a transaction.
 func (k *known) forgetAll() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.all = map[identity]remembered{}
+	k.profiles = map[identity]remembered{}
 }

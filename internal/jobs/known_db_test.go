@@ -30,7 +30,7 @@ func flyBundle(t *testing.T, l *loop, id int64) *sorted {
 }
 
 // lock reads profiles as Prepare does, and lets go of them.
-func lock(t *testing.T, l *loop, patient bool, ids ...identity) (map[identity]*profile, error) {
+func lock(t *testing.T, l *loop, how access, ids ...identity) (map[identity]*profile, error) {
 	t.Helper()
 	tx, err := l.store.pool.Begin(t.Context())
 	require.NoError(t, err)
@@ -39,14 +39,14 @@ func lock(t *testing.T, l *loop, patient bool, ids ...identity) (map[identity]*p
 	for _, id := range ids {
 		w.add(id)
 	}
-	base, _, err := l.lockProfiles(t.Context(), tx, w, patient, newSettledMeanwhile(nil))
+	base, _, err := l.lockProfiles(t.Context(), tx, w, how, newSettledMeanwhile(nil))
 	return base, err
 }
 
 // traitOf is the value of a user's trait `a`, as Prepare finds it.
 func traitOf(t *testing.T, l *loop, id identity) string {
 	t.Helper()
-	found, err := lock(t, l, false, id)
+	found, err := lock(t, l, asking, id)
 	require.NoError(t, err)
 	value, _ := found[id].traits.get("a")
 	return string(value.Value)
@@ -91,9 +91,9 @@ func TestWhatIsKnownIsWhatStands(t *testing.T) {
 		l := workers[random.IntN(2)]
 		flyBundle(t, l, bundles[0])
 
-		quick, err := lock(t, l, false, everybody...)
+		quick, err := lock(t, l, asking, everybody...)
 		require.NoError(t, err)
-		stands, err := lock(t, l, true, everybody...)
+		stands, err := lock(t, l, patient, everybody...)
 		require.NoError(t, err)
 		for _, id := range everybody {
 			if quick[id] == l.known.get(id) {
@@ -128,7 +128,7 @@ func TestAPlaceThatWasTakenAgainIsNotTheOldRow(t *testing.T) {
 		move(1)
 	}
 	known := move(1)
-	base, err := lock(t, l, true, user("u1"))
+	base, err := lock(t, l, patient, user("u1"))
 	require.NoError(t, err)
 	l.known.replace(user("u1"), base[user("u1")])
 	require.NotEqual(t, known, move(2))
@@ -146,13 +146,13 @@ func TestAPlaceIsBelievedOnlyForItsOwnRowAndVersion(t *testing.T) {
 		l.known.replace(id, l.known.get(user("u1")))
 	}
 	require.Equal(t, "2", traitOf(t, l, user("u2")))
-	_, err := lock(t, l, false, identity{"group:account", "u2"})
+	_, err := lock(t, l, asking, identity{"group:account", "u2"})
 	require.ErrorIs(t, err, errShort)
 
 	other := *l.known.get(user("u1"))
 	other.place.seenID++
 	l.known.replace(user("u1"), &other)
-	found, err := lock(t, l, false, user("u1"))
+	found, err := lock(t, l, asking, user("u1"))
 	require.NoError(t, err)
 	require.NotSame(t, &other, found[user("u1")])
 }
@@ -178,7 +178,7 @@ func TestAKnownProfileThatIsLockedIsWaitedForWithEmptyHands(t *testing.T) {
 	_, err = other.Exec(t.Context(), "SELECT FROM waybill.profile WHERE kind = 'group:account' FOR UPDATE")
 	require.NoError(t, err)
 
-	_, err = lock(t, l, false, identity{"group:account", "a1"}, user("u1"))
+	_, err = lock(t, l, asking, identity{"group:account", "a1"}, user("u1"))
 	require.ErrorIs(t, err, errShort)
 
 	var failed error
@@ -220,8 +220,8 @@ func TestOnlySoManyProfilesAreKnown(t *testing.T) {
 	k.replace(often, &profile{})
 	for i := range 1000 {
 		k.replace(user(fmt.Sprint(i)), &profile{})
-		require.Len(t, k.all, min(i+2, 10))
-		require.Contains(t, k.all, user(fmt.Sprint(i)), "the newest one")
+		require.Len(t, k.profiles, min(i+2, 10))
+		require.Contains(t, k.profiles, user(fmt.Sprint(i)), "the newest one")
 		require.NotNil(t, k.get(often))
 	}
 }

@@ -117,12 +117,21 @@ type seenColumns struct {
 	at, bundles []int64
 }
 
-// allWritten fails unless every profile was found that is locked and written.
+// allWritten fails unless every profile was found as it was read.
 func allWritten(found, written int) error {
 	if found != written {
-		return fmt.Errorf("only %d of %d profiles were there to be written", found, written)
+		return fmt.Errorf("%w: only %d of %d can be written", errChanged, found, written)
 	}
 	return nil
+}
+
+// places are where profiles stood when they were read, as three columns.
+func (out *sorted) places(w wanted) (tids []pgtype.TID, xids []uint32, seenIDs []int64) {
+	for i := range w.ids {
+		at := out.send.base[w.identity(i)].place
+		tids, xids, seenIDs = append(tids, at.tid), append(xids, at.xid), append(seenIDs, at.seenID)
+	}
+	return tids, xids, seenIDs
 }
 
 // scanMoved notes where the profiles stand of which the newest version has moved on.

@@ -172,18 +172,25 @@ func work(t *testing.T, pool *pgxpool.Pool, endpoint string, seen *plans) {
 		Logger: slog.New(slog.DiscardHandler), Meter: meter,
 	})
 	require.NoError(t, err)
+	// What a worker remembers it asks after only while another one is about.
+	exec("INSERT INTO waybill.worker (id) VALUES ('neighbour')")
+	asked := seen.all("profiles_known.sql")
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- runner.Run(running) }()
 	deadline := time.After(time.Minute)
-	for _, awaited := range []<-chan struct{}{meter.done, seen.all("walk_orphans.sql", "walk_jobs.sql", "walk_payloads.sql", "walk_profiles.sql", "strays.sql")} {
+	await := func(happened <-chan struct{}) {
 		select {
-		case <-awaited:
+		case <-happened:
 		case <-deadline:
 			t.Fatalf("the worker has not done its work in a minute; seen: %v", seen.names())
 		}
 	}
+	await(asked)
+	exec("DELETE FROM waybill.worker WHERE id = 'neighbour'")
+	await(meter.done)
+	await(seen.all("walk_orphans.sql", "walk_jobs.sql", "walk_payloads.sql", "walk_profiles.sql", "strays.sql"))
 	stop()
 	require.NoError(t, <-ended)
 

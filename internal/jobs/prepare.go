@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -41,6 +42,17 @@ type sorted struct {
 	states    map[identity]*state   // profiles as the plan leaves them
 	moved     map[identity]*profile // those of which only the newest version was written, as they stand now
 	bytes     int                   // of the events to send
+}
+
+// clone is a copy that can be planned on without changing what it was made of.
+func (out *sorted) clone() *sorted {
+	c := *out
+	c.settled, c.overflow = slices.Clip(c.settled), slices.Clip(c.overflow)
+	c.behind = maps.Clone(c.behind)
+	for request, refs := range c.behind {
+		c.behind[request] = slices.Clip(refs)
+	}
+	return &c
 }
 
 type settled struct {
@@ -247,35 +259,55 @@ func (l *loop) prepare(ctx context.Context, refs []ref, life int64, limits reque
 	defer done()
 	items = out.notReserved(items, l.batcher.reservedTo(items))
 	out.touched = wantedProfiles(items)
-	patient := false
-	for {
-		err := pgx.BeginFunc(ctx, l.store.pool, func(tx pgx.Tx) error {
-			meanwhile := newSettledMeanwhile(items)
-			if out.send.base, out.read, err = l.lockProfiles(ctx, tx, out.touched, patient, meanwhile); err != nil {
-				return err
-			}
-			items = out.without(items, meanwhile.found)
-			out.pack(l.store.install, out.free(items), limits)
-			return l.writeDown(ctx, tx, out)
-		})
+	for how := l.access(items); ; {
+		try, err := l.writeRequest(ctx, out, items, how, limits)
 		switch {
 		case err == nil:
-			l.known.learn(out)
-			l.batcher.reserve(out.send.request, out.send.reserved)
-			return out, nil
+			l.known.learn(try)
+			l.batcher.reserve(try.send.request, try.send.reserved)
+			return try, nil
+		case errors.Is(err, errChanged) && how == trusting:
+			how = asking
 		case errors.Is(err, errShort):
 			// Somebody is new, or was cleaned away. Rows are made in a transaction of
 			// their own, before any lock is held, so that two flights cannot deadlock.
-			made, err := l.makeProfiles(ctx, out.touched.without(out.send.base))
+			made, err := l.makeProfiles(ctx, try.touched.without(try.send.base))
 			if err != nil {
 				return nil, err
 			}
-			patient = made == 0
+			if made == 0 {
+				how = patient
+			}
 		default:
 			l.known.forgetAll()
 			return nil, err
 		}
 	}
+}
+
+// access is how a flight may get at its profiles at first. What was settled meanwhile is
+// asked with the locks held.
+func (l *loop) access(items []*item) access {
+	if l.known.trusted.Load() && len(newSettledMeanwhile(items).asked) == 0 {
+		return trusting
+	}
+	return asking
+}
+
+// writeRequest plans a request and writes it down, in one transaction. What it answers is a
+// copy: out stays as it is, to be tried again.
+func (l *loop) writeRequest(ctx context.Context, out *sorted, items []*item, how access, limits requestLimits) (try *sorted, err error) {
+	try, items = out.clone(), slices.Clone(items)
+	err = pgx.BeginFunc(ctx, l.store.pool, func(tx pgx.Tx) error {
+		meanwhile := newSettledMeanwhile(items)
+		if try.send.base, try.read, err = l.lockProfiles(ctx, tx, try.touched, how, meanwhile); err != nil {
+			return err
+		}
+		items = try.without(items, meanwhile.found)
+		try.pack(l.store.install, try.free(items), limits)
+		return l.writeDown(ctx, tx, try, how)
+	})
+	return try, err
 }
 
 // makeProfiles gives a row to each of the wanted that has none, and says to how many.
@@ -289,8 +321,11 @@ func (l *loop) makeProfiles(ctx context.Context, w wanted) (made int64, err erro
 
 // writeDown writes what Prepare decided: outcomes that need no request, the request,
 // its reservations, and versions that move on although nothing is said.
-func (l *loop) writeDown(ctx context.Context, tx pgx.Tx, out *sorted) error {
+func (l *loop) writeDown(ctx context.Context, tx pgx.Tx, out *sorted, how access) error {
 	var batch pgx.Batch
+	if how == trusting {
+		batch.Queue(turnLimitsSQL)
+	}
 	if len(out.send.items) == 0 {
 		out.send.request = 0
 	} else {
@@ -324,13 +359,15 @@ var errDeclaredDead = errors.New("this worker was declared dead by another one")
 func queueProfiles(batch *pgx.Batch, dest string, out *sorted) {
 	rows, requests, seen := out.profileRows()
 	if len(rows.ids) > 0 {
+		tids, xids, had := out.places(wanted{rows.kinds, rows.ids})
 		batch.Queue(profilesPrepareSQL, dest, rows.kinds, rows.ids, rows.traits, rows.counters, rows.unsure,
-			rows.seen, rows.seenAt, rows.seenID, requests).Exec(func(written pgconn.CommandTag) error {
+			rows.seen, rows.seenAt, rows.seenID, requests, tids, xids, had).Exec(func(written pgconn.CommandTag) error {
 			return allWritten(int(written.RowsAffected()), len(rows.ids))
 		})
 	}
 	if len(seen.ids) > 0 {
-		batch.Queue(profilesSeenSQL, dest, seen.kinds, seen.ids, seen.at, seen.bundles).QueryRow(func(row pgx.Row) error {
+		tids, xids, had := out.places(seen.wanted)
+		batch.Queue(profilesSeenSQL, dest, seen.kinds, seen.ids, seen.at, seen.bundles, tids, xids, had).QueryRow(func(row pgx.Row) error {
 			return out.scanMoved(row, seen)
 		})
 	}

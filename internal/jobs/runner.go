@@ -184,7 +184,7 @@ func (r *Runner) begin(ctx context.Context) (*loop, error) {
 		turn:      make(chan struct{}, 1),
 		known:     newKnown(knownProfiles),
 	}
-	l.beat = &beat{store: s, clock: &databaseClock{}, log: r.cfg.Logger, meter: r.cfg.Meter, about: l.about, onDeath: l.takenOver}
+	l.beat = &beat{store: s, clock: &databaseClock{}, log: r.cfg.Logger, meter: r.cfg.Meter, about: l.about, onDeath: l.takenOver, onLook: l.known.otherWorkers}
 	err := retry.Do(ctx, newBackoff(), func(ctx context.Context) error {
 		err := s.pool.QueryRow(ctx, query("install")).Scan(&s.install)
 		if err == nil {

@@ -102,21 +102,41 @@ func (s *settledMeanwhile) queue(batch *pgx.Batch) {
 	})
 }
 
-// errShort says that a wanted profile is missing, or locked by somebody else while this
-// transaction holds locks already: then it must not wait.
-var errShort = errors.New("a profile is missing or not to be had without waiting")
+// access is how a flight gets at the profiles that it touches.
+type access int
+
+const (
+	// trusting takes what is known from before as it is. The writes find out if it is not.
+	trusting access = iota
+	// asking locks what is known and has not changed since, and reads the others. Nobody is
+	// waited for.
+	asking
+	// patient locks and reads everybody, and waits for them.
+	patient
+)
+
+var (
+	// errShort says that a wanted profile is missing, or locked by somebody else while this
+	// transaction holds locks already: then it must not wait.
+	errShort = errors.New("a profile is missing or not to be had without waiting")
+	// errChanged says that somebody has changed a profile since it was read.
+	errChanged = errors.New("a profile has changed since it was read")
+)
 
 // lockProfiles locks and reads the wanted profiles, and asks with the locks held what was
-// settled meanwhile. What is known from before and has not changed is not read again; the
-// others are then not waited for, unless patient. With errShort, base holds those that were
-// to be had. read are those that were not known.
-func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted, patient bool, meanwhile *settledMeanwhile) (base map[identity]*profile, read wanted, err error) {
+// settled meanwhile. What is known from before and has not changed is not read again, and not
+// even locked when trusting. With errShort, base holds those that were to be had. read are
+// those that were not known.
+func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted, how access, meanwhile *settledMeanwhile) (base map[identity]*profile, read wanted, err error) {
 	base = make(map[identity]*profile, len(w.ids))
+	if how == trusting {
+		l.known.all(w, base)
+	}
 	var batch pgx.Batch
-	if len(w.ids) > 0 {
+	if len(base) < len(w.ids) {
 		batch.Queue(turnLimitsSQL)
 	}
-	if !patient && l.queueKnown(&batch, w, base) {
+	if how == asking && l.queueKnown(&batch, w, base) {
 		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 			return nil, read, fmt.Errorf("lock %d profiles: %w", len(w.ids), err)
 		}
