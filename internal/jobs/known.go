@@ -108,10 +108,10 @@ func (k *known) learn(out *sorted) {
 	}
 }
 
-// replace remembers another profile, or, of one that is reserved or nil, nothing. The
-// caller holds the lock.
+// replace remembers another profile, or, of one that is nil, reserved or without a row,
+// nothing. The caller holds the lock.
 func (k *known) replace(id identity, p *profile) {
-	if p != nil && p.heldBy == 0 {
+	if p != nil && p.heldBy == 0 && !p.isNew() {
 		k.put(id, p)
 		return
 	}

@@ -68,41 +68,53 @@ func knowing(t *testing.T, h *house, id string) *loop {
 }
 
 // Two workers deliver the bundles of a few users and groups in turn. Whatever one of them
-// remembers and is told still holds, is what the row says.
+// remembers and is told still holds, is what the row says; and what a bundle says stands in
+// the row, even if each of them takes itself to be alone.
 func TestWhatIsKnownIsWhatStands(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, amplitudetest.Config{})
-	h.exec(t, "INSERT INTO waybill.worker (id) VALUES ('w')")
-	workers := []*loop{preparing(h), preparing(h)}
-	random := rand.New(rand.NewPCG(7, 11))
-	everybody := []identity{{"group:account", "a0"}, {"group:account", "a1"}, user("u0"), user("u1"), user("u2")}
-	for _, id := range everybody {
-		h.exec(t, "INSERT INTO waybill.profile (dest, kind, id) VALUES ('test', $1, $2)", id.kind, id.id)
-	}
-	var held int
-	for i := range 150 {
-		set, err := json.Marshal(map[string]any{"set": map[string]any{
-			[]string{"a", "b"}[random.IntN(2)]: []any{1, "x", "é<", map[string]any{"n": []int{1, 2}}}[random.IntN(4)],
-		}})
-		require.NoError(t, err)
-		bundles := h.enqueue(t, fmt.Sprintf(
-			`{"key": "k%d", "user_id": "u%d", "identify": %s, "groups": [{"type": "account", "id": "a%d", "set": {"name": "n%d"}}], "track": {"event": "E"}}`,
-			i, random.IntN(3), set, random.IntN(2), random.IntN(8)/7))
-		l := workers[random.IntN(2)]
-		flyBundle(t, l, bundles[0])
-
-		quick, err := lock(t, l, asking, everybody...)
-		require.NoError(t, err)
-		stands, err := lock(t, l, patient, everybody...)
-		require.NoError(t, err)
-		for _, id := range everybody {
-			if quick[id] == l.known.get(id) {
-				held++
+	for name, alone := range map[string]bool{"and knows of the other": false, "and takes itself to be alone": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, amplitudetest.Config{})
+			h.exec(t, "INSERT INTO waybill.worker (id) VALUES ('w')")
+			workers := []*loop{preparing(h), preparing(h)}
+			random := rand.New(rand.NewPCG(7, 11))
+			everybody := []identity{{"group:account", "a0"}, {"group:account", "a1"}, user("u0"), user("u1"), user("u2")}
+			for _, l := range workers {
+				l.known.trusted.Store(alone)
 			}
-			require.Equal(t, stands[id], quick[id], "%v after %d bundles", id, i+1)
-		}
+			var held int
+			for i := range 150 {
+				trait := []string{"a", "b"}[random.IntN(2)]
+				value, err := json.Marshal([]any{1, "x", "é<", map[string]any{"n": []int{1, 2}}}[random.IntN(4)])
+				require.NoError(t, err)
+				who := fmt.Sprintf("u%d", random.IntN(3))
+				bundles := h.enqueue(t, fmt.Sprintf(
+					`{"key": "k%d", "user_id": %q, "identify": {"set": {%q: %s}}, "groups": [{"type": "account", "id": "a%d", "set": {"name": "n%d"}}], "track": {"event": "E"}}`,
+					i, who, trait, value, random.IntN(2), random.IntN(8)/7))
+				l := workers[random.IntN(2)]
+				flyBundle(t, l, bundles[0])
+
+				if i < 20 {
+					continue // somebody has not been heard of yet
+				}
+				quick, err := lock(t, l, asking, everybody...)
+				require.NoError(t, err)
+				stands, err := lock(t, l, patient, everybody...)
+				require.NoError(t, err)
+				for _, id := range everybody {
+					if quick[id] == l.known.get(id) {
+						held++
+					}
+					require.Equal(t, stands[id], quick[id], "%v after %d bundles", id, i+1)
+				}
+				told, _ := stands[user(who)].traits.get(trait)
+				require.JSONEq(t, string(value), string(told.Value))
+				require.Equal(t, bundles[0], told.BundleID)
+			}
+			require.Greater(t, held, 130, "else nothing was shown")
+		})
 	}
-	require.Greater(t, held, 150, "else nothing was shown")
 }
 
 func TestAProfileThatAnotherWorkerChangedIsReadAgain(t *testing.T) {
@@ -217,9 +229,9 @@ func TestOnlySoManyProfilesAreKnown(t *testing.T) {
 	t.Parallel()
 	k := newKnown(10)
 	often := user("often")
-	k.replace(often, &profile{})
+	k.replace(often, &profile{place: somewhere})
 	for i := range 1000 {
-		k.replace(user(fmt.Sprint(i)), &profile{})
+		k.replace(user(fmt.Sprint(i)), &profile{place: somewhere})
 		require.Len(t, k.profiles, min(i+2, 10))
 		require.Contains(t, k.profiles, user(fmt.Sprint(i)), "the newest one")
 		require.NotNil(t, k.get(often))
@@ -233,7 +245,7 @@ func TestAsManyAreKnownAsThereIsRoomFor(t *testing.T) {
 		for i := range 10 {
 			id := user(fmt.Sprint(i))
 			require.Equal(t, round > 0, k.get(id) != nil)
-			k.replace(id, &profile{})
+			k.replace(id, &profile{place: somewhere})
 		}
 	}
 }

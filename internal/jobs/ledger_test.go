@@ -120,12 +120,14 @@ func (l *ledger) prepare(ids []int64) *flight {
 	for _, s := range out.settled {
 		l.settle(s.it.id, s.outcome, time.Time{})
 	}
-	rows, requests, seen := out.profileRows()
-	for i, kind := range rows.kinds {
-		row := l.row(identity{kind, rows.ids[i]})
-		row.profileRow = rows.row(i)
-		if requests[i] != nil {
-			row.request = *requests[i]
+	rows, seen, made := out.profileRows()
+	for _, written := range []reservedColumns{rows, made} {
+		for i, kind := range written.kinds {
+			row := l.row(identity{kind, written.ids[i]})
+			row.profileRow = written.row(i)
+			if written.requests[i] != nil {
+				row.request = *written.requests[i]
+			}
 		}
 	}
 	for i := range seen.ids {
@@ -151,11 +153,15 @@ func (l *ledger) row(id identity) *storedProfile {
 }
 
 func (l *ledger) profile(id identity) *profile {
+	if l.profiles[id] == nil {
+		return &profile{}
+	}
 	row := l.row(id)
 	p, err := readProfile(row.profileRow)
 	if err != nil {
 		l.t.Fatalf("profile of %v: %v", id, err)
 	}
+	p.place = somewhere
 	p.sentAt, p.heldBy = row.sentAt, row.request
 	_, p.live = l.requests[row.request]
 	if !p.live && row.request != 0 {

@@ -153,19 +153,33 @@ func (out *sorted) scanMoved(row pgx.Row, seen seenColumns) error {
 	return nil
 }
 
-// profileRows are the profiles that Prepare writes, with the request that each is
-// reserved to, nil for those that only move on. A reserved one is written as if its
-// events had been accepted: if the answer is lost, nothing older may overtake them.
-func (out *sorted) profileRows() (rows profileColumns, requests []*int64, seen seenColumns) {
+// reservedColumns are profiles with the request that each is reserved to, nil for none.
+type reservedColumns struct {
+	profileColumns
+	requests []*int64
+}
+
+func (c *reservedColumns) reserve(id identity, p *profile, request *int64) {
+	c.add(id, p)
+	c.requests = append(c.requests, request)
+}
+
+// profileRows are the profiles that Prepare writes: those that change, those that only move
+// on, and those that have no row yet. A reserved one is written as if its events had been
+// accepted: if the answer is lost, nothing older may overtake them.
+func (out *sorted) profileRows() (rows reservedColumns, seen seenColumns, made reservedColumns) {
 	for i := range out.touched.ids {
 		id := out.touched.identity(i)
 		s := out.states[id]
 		if s == nil || !s.changed() {
 			continue
 		}
+		after, request := s.profile, (*int64)(nil)
 		if len(s.told) > 0 {
-			rows.add(id, s.attempted())
-			requests = append(requests, &out.send.request)
+			after, request = s.attempted(), &out.send.request
+		}
+		if s.was.isNew() {
+			made.reserve(id, after, request)
 			continue
 		}
 		if newest, only := s.onlySeen(); only {
@@ -173,8 +187,7 @@ func (out *sorted) profileRows() (rows profileColumns, requests []*int64, seen s
 			seen.at, seen.bundles = append(seen.at, newest.at), append(seen.bundles, newest.id)
 			continue
 		}
-		rows.add(id, s.profile)
-		requests = append(requests, nil)
+		rows.reserve(id, after, request)
 	}
-	return rows, requests, seen
+	return rows, seen, made
 }

@@ -4,8 +4,12 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/stretchr/testify/require"
 )
+
+// somewhere is where the rows of profiles stand that have one.
+var somewhere = place{tid: pgtype.TID{Valid: true}}
 
 // batchOf is a batch as it is loaded, with an empty profile for everybody it touches.
 func batchOf(items ...*item) *sorted {
@@ -13,7 +17,7 @@ func batchOf(items ...*item) *sorted {
 	out.send.request, out.send.now, out.send.base = 77, epoch, map[identity]*profile{}
 	for _, it := range items {
 		for _, id := range it.touches() {
-			out.send.base[id] = &profile{}
+			out.send.base[id] = &profile{place: somewhere}
 		}
 	}
 	return out
@@ -125,9 +129,9 @@ func TestABundleThatSaysNothingNewNeedsNoRequest(t *testing.T) {
 	require.Empty(t, out.send.reserved)
 	require.Len(t, out.settled, 2)
 	require.Equal(t, "delivered", out.settled[0].outcome)
-	rows, requests, _ := out.profileRows()
+	rows, _, _ := out.profileRows()
 	require.Equal(t, []string{"u"}, rows.ids)
-	require.Equal(t, []*int64{nil}, requests, "its version moves on, and that waits for no answer")
+	require.Equal(t, []*int64{nil}, rows.requests, "its version moves on, and that waits for no answer")
 	require.Contains(t, rows.traits[0], `"bundle_id":2`)
 }
 
@@ -145,7 +149,7 @@ func TestOnlyTheVersionThatMovesOnIsWritten(t *testing.T) {
 		rows.add(id, base[id])
 		p, err := readProfile(rows.row(0))
 		require.NoError(t, err)
-		p.sentAt = epoch
+		p.sentAt, p.place = epoch, somewhere
 		return p
 	}
 	const both, one, other = `{"user_id":"u","identify":{"set":{"a":1,"b":2}}}`, `{"user_id":"u","identify":{"set":{"a":1}}}`, `{"user_id":"u","identify":{"set":{"b":2}}}`
@@ -167,7 +171,7 @@ func TestOnlyTheVersionThatMovesOnIsWritten(t *testing.T) {
 			out := batchOf(next)
 			out.send.base[id] = stored(t, c.known...)
 			out.pack("w", []*item{next}, requestLimits{2000, 1 << 20})
-			rows, _, seen := out.profileRows()
+			rows, seen, _ := out.profileRows()
 			if !c.only {
 				require.Empty(t, seen)
 				require.Len(t, rows.ids, 1)
@@ -196,12 +200,29 @@ func TestWhatARequestChangesIsReservedToIt(t *testing.T) {
 	out.pack("w", []*item{it}, requestLimits{2000, 1 << 20})
 	require.Equal(t, []identity{{"user", "u"}}, out.send.reserved)
 
-	rows, requests, _ := out.profileRows()
+	rows, _, made := out.profileRows()
+	require.Empty(t, made)
 	require.Equal(t, []string{"group:account", "user"}, rows.kinds)
-	require.Nil(t, requests[0])
-	require.Equal(t, int64(77), *requests[1])
+	require.Nil(t, rows.requests[0])
+	require.Equal(t, int64(77), *rows.requests[1])
 	require.Equal(t, []string{"", "a\x1fn"}, rows.unsure, "until the answer is there")
 	require.JSONEq(t, fmt.Sprintf(`{"a":{"value":1,"at":%d,"bundle_id":1}}`, it.at.UnixMicro()), rows.traits[1], "as if it had been accepted")
 	require.JSONEq(t, `{"n":{"sum":2,"open":[1]}}`, rows.counters[1])
 	require.Empty(t, out.send.base[identity{"user", "u"}].traits, "while the flight still plans on what is certain")
+}
+
+func TestWhoHasNoProfileGetsOneWithTheRequest(t *testing.T) {
+	t.Parallel()
+	it := itemOf(t, 1, 1, `{"user_id":"u","identify":{"set":{"a":1}},"groups":[{"type":"account","id":"acc"}],"track":{"event":"E"}}`)
+	known := itemOf(t, 2, 2, `{"user_id":"v","identify":{"set":{"a":1}},"track":{"event":"E"}}`)
+	out := batchOf(it, known)
+	out.send.base[identity{"user", "u"}] = &profile{}
+	out.send.base[identity{"group:account", "acc"}] = &profile{}
+	out.pack("w", []*item{it, known}, requestLimits{2000, 1 << 20})
+
+	rows, _, made := out.profileRows()
+	require.Equal(t, []string{"v"}, rows.ids)
+	require.Equal(t, []string{"acc", "u"}, made.ids)
+	require.Equal(t, []int64{77, 77}, []int64{*made.requests[0], *made.requests[1]})
+	require.Contains(t, made.traits[1], `"a"`)
 }

@@ -357,12 +357,18 @@ func (l *loop) writeDown(ctx context.Context, tx pgx.Tx, out *sorted, how access
 var errDeclaredDead = errors.New("this worker was declared dead by another one")
 
 func queueProfiles(batch *pgx.Batch, dest string, out *sorted) {
-	rows, requests, seen := out.profileRows()
-	if len(rows.ids) > 0 {
+	rows, seen, made := out.profileRows()
+	if n := len(made.ids); n > 0 {
+		batch.Queue(profilesNewSQL, dest, made.kinds, made.ids, made.traits, made.counters, made.unsure,
+			made.seen, made.seenAt, made.seenID, made.requests).Exec(func(written pgconn.CommandTag) error {
+			return allWritten(int(written.RowsAffected()), n)
+		})
+	}
+	if n := len(rows.ids); n > 0 {
 		tids, xids, had := out.places(wanted{rows.kinds, rows.ids})
 		batch.Queue(profilesPrepareSQL, dest, rows.kinds, rows.ids, rows.traits, rows.counters, rows.unsure,
-			rows.seen, rows.seenAt, rows.seenID, requests, tids, xids, had).Exec(func(written pgconn.CommandTag) error {
-			return allWritten(int(written.RowsAffected()), len(rows.ids))
+			rows.seen, rows.seenAt, rows.seenID, rows.requests, tids, xids, had).Exec(func(written pgconn.CommandTag) error {
+			return allWritten(int(written.RowsAffected()), n)
 		})
 	}
 	if len(seen.ids) > 0 {

@@ -158,6 +158,9 @@ func (p *profile) uncount(name string, delta json.Number, bundle int64) {
 	}
 }
 
+// isNew says that the profile has no row.
+func (p *profile) isNew() bool { return !p.place.tid.Valid }
+
 // profileColumns are profiles as the statements that write them take them: an array
 // for each column.
 type profileColumns struct {

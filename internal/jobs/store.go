@@ -28,6 +28,7 @@ var (
 	profilesKnownSQL    = query("profiles_known")
 	profilesLockSQL     = query("profiles_lock")
 	profilesLockFreeSQL = query("profiles_lock_free")
+	profilesNewSQL      = query("profiles_new")
 	profilesPrepareSQL  = query("profiles_prepare")
 	profilesSeenSQL     = query("profiles_seen")
 	turnLimitsSQL       = query("turn_limits")

@@ -106,7 +106,8 @@ func (s *settledMeanwhile) queue(batch *pgx.Batch) {
 type access int
 
 const (
-	// trusting takes what is known from before as it is. The writes find out if it is not.
+	// trusting takes what is known from before as it is, and who has no profile for new. The
+	// writes find out if that is wrong.
 	trusting access = iota
 	// asking locks what is known and has not changed since, and reads the others. Nobody is
 	// waited for.
@@ -143,7 +144,7 @@ func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted, how access
 		batch = pgx.Batch{}
 	}
 	statement := profilesLockSQL
-	if len(base) > 0 {
+	if len(base) > 0 || how == trusting {
 		statement = profilesLockFreeSQL
 	}
 	read = w.without(base)
@@ -156,6 +157,13 @@ func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted, how access
 	if batch.Len() > 0 {
 		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 			return nil, read, fmt.Errorf("lock %d profiles: %w", len(w.ids), err)
+		}
+	}
+	if how == trusting {
+		for i := range read.ids {
+			if id := read.identity(i); base[id] == nil {
+				base[id] = &profile{} // whoever is missing is new, or this is found out in writing
+			}
 		}
 	}
 	if len(base) < len(w.ids) {
