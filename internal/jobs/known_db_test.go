@@ -84,16 +84,18 @@ func TestWhatIsKnownIsWhatStands(t *testing.T) {
 				l.known.trusted.Store(alone)
 			}
 			var held int
+			newest := map[identity]map[string]trait{user("u0"): {}, user("u1"): {}, user("u2"): {}}
 			for i := range 150 {
-				trait := []string{"a", "b"}[random.IntN(2)]
+				name := []string{"a", "b"}[random.IntN(2)]
 				value, err := json.Marshal([]any{1, "x", "é<", map[string]any{"n": []int{1, 2}}}[random.IntN(4)])
 				require.NoError(t, err)
 				who := fmt.Sprintf("u%d", random.IntN(3))
 				bundles := h.enqueue(t, fmt.Sprintf(
 					`{"key": "k%d", "user_id": %q, "identify": {"set": {%q: %s}}, "groups": [{"type": "account", "id": "a%d", "set": {"name": "n%d"}}], "track": {"event": "E"}}`,
-					i, who, trait, value, random.IntN(2), random.IntN(8)/7))
+					i, who, name, value, random.IntN(2), random.IntN(8)/7))
 				l := workers[random.IntN(2)]
 				flyBundle(t, l, bundles[0])
+				newest[user(who)][name] = trait{Value: value, BundleID: bundles[0]}
 
 				if i < 20 {
 					continue // somebody has not been heard of yet
@@ -108,9 +110,13 @@ func TestWhatIsKnownIsWhatStands(t *testing.T) {
 					}
 					require.Equal(t, stands[id], quick[id], "%v after %d bundles", id, i+1)
 				}
-				told, _ := stands[user(who)].traits.get(trait)
-				require.JSONEq(t, string(value), string(told.Value))
-				require.Equal(t, bundles[0], told.BundleID)
+				for id, traits := range newest {
+					for name, want := range traits {
+						stands, _ := stands[id].traits.get(name)
+						require.JSONEq(t, string(want.Value), string(stands.Value), "%s of %v after %d bundles", name, id, i+1)
+						require.LessOrEqual(t, stands.BundleID, want.BundleID)
+					}
+				}
 			}
 			require.Greater(t, held, 130, "else nothing was shown")
 		})
