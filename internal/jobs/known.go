@@ -108,6 +108,15 @@ func (k *known) learn(out *sorted) {
 	}
 }
 
+// learnRecorded takes over how profiles stand that a record has written.
+func (k *known) learnRecorded(stand map[identity]*profile) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for id, p := range stand {
+		k.replace(id, p)
+	}
+}
+
 // replace remembers another profile, or, of one that is nil, reserved or without a row,
 // nothing. The caller holds the lock.
 func (k *known) replace(id identity, p *profile) {

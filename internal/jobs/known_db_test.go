@@ -91,8 +91,8 @@ func TestWhatIsKnownIsWhatStands(t *testing.T) {
 				require.NoError(t, err)
 				who := fmt.Sprintf("u%d", random.IntN(3))
 				bundles := h.enqueue(t, fmt.Sprintf(
-					`{"key": "k%d", "user_id": %q, "identify": {"set": {%q: %s}}, "groups": [{"type": "account", "id": "a%d", "set": {"name": "n%d"}}], "track": {"event": "E"}}`,
-					i, who, name, value, random.IntN(2), random.IntN(8)/7))
+					`{"key": "k%d", "user_id": %q, "identify": {"set": {%q: %s}}, "increment": %s, "groups": [{"type": "account", "id": "a%d", "set": {"name": "n%d"}}], "track": {"event": "E"}}`,
+					i, who, name, value, []string{`{"n": 1}`, `{"n": 0.5, "m": -2}`, "{}", "{}", "{}"}[random.IntN(5)], random.IntN(2), random.IntN(8)/7))
 				l := workers[random.IntN(2)]
 				flyBundle(t, l, bundles[0])
 				newest[user(who)][name] = trait{Value: value, BundleID: bundles[0]}

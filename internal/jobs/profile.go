@@ -158,6 +158,21 @@ func (p *profile) uncount(name string, delta json.Number, bundle int64) {
 	}
 }
 
+// standsAt is the profile as it is read from the row that it was just written to, which is
+// nobody's any more.
+func (p *profile) standsAt(at place) *profile {
+	c := *p
+	c.place, c.heldBy, c.live, c.doubtful = at, 0, false, false
+	_, c.seen = c.traits.newest()
+	if len(c.counters) == 0 {
+		c.counters = nil
+	}
+	if len(c.unsure) == 0 {
+		c.unsure = nil
+	}
+	return &c
+}
+
 // isNew says that the profile has no row.
 func (p *profile) isNew() bool { return !p.place.tid.Valid }
 
@@ -167,6 +182,8 @@ type profileColumns struct {
 	kinds, ids, traits, counters, unsure, seen []string
 	seenAt, seenID                             []int64
 }
+
+func (c *profileColumns) identity(i int) identity { return identity{c.kinds[i], c.ids[i]} }
 
 func (c *profileColumns) add(id identity, p *profile) {
 	newest, names := p.traits.newest()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/sethvargo/go-retry"
 )
 
@@ -38,6 +39,9 @@ func (f *flight) record(ctx context.Context) error {
 	jobs := f.loop.batcher.ends(r.settled)
 	backoff := retry.WithFullJitter(retry.WithCappedDuration(5*time.Second, retry.NewExponential(100*time.Millisecond)))
 	var ours int
+	var written []int64
+	var tids []pgtype.TID
+	var xid uint32
 	err := retry.Do(ctx, backoff, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeoutCause(ctx, statementTimeout, errSlowStatement)
 		defer cancel()
@@ -48,7 +52,7 @@ func (f *flight) record(ctx context.Context) error {
 			r.parkKinds, r.parkIDs, r.parkUntil,
 			r.profiles.seen, r.profiles.seenAt, r.profiles.seenID,
 			jobs, r.had,
-		).Scan(&ours)
+		).Scan(&ours, &written, &tids, &xid)
 		if isDuplicate(err) { // another worker had it too: look, instead of assuming
 			r.had = slices.Repeat([]bool{true}, len(r.ids))
 			return retry.RetryableError(err)
@@ -66,6 +70,13 @@ func (f *flight) record(ctx context.Context) error {
 		return errDeclaredDead
 	}
 	f.loop.batcher.completed(jobs)
+	stand := make(map[identity]*profile, len(written))
+	for i, n := range written {
+		if id := r.profiles.identity(int(n) - 1); !r.keep[n-1] {
+			stand[id] = f.send.base[id].standsAt(place{tids[i], xid, r.profiles.seenID[n-1]})
+		}
+	}
+	f.loop.known.learnRecorded(stand)
 	return nil
 }
 

@@ -1,6 +1,6 @@
 -- Everything that a settled request means, in one statement and only if the request is
 -- still ours: a worker that slept and was declared dead finds no row and changes
--- nothing.
+-- nothing. It answers whether it was, and where the profiles stand now.
 WITH mine AS (
     DELETE FROM waybill.request WHERE id = $1 AND worker = $2 RETURNING id
 ),
@@ -33,12 +33,12 @@ outcomes AS (
 ),
 -- Locked in the order in which flights lock them.
 locked AS (
-    SELECT p.kind, p.id, n.traits, n.counters, n.unsure, n.sent_at, n.keep, n.seen, n.seen_at, n.seen_id
+    SELECT n.n, p.kind, p.id, n.traits, n.counters, n.unsure, n.sent_at, n.keep, n.seen, n.seen_at, n.seen_id
     FROM waybill.profile AS p
     JOIN unnest(
         $9::text[], $10::text[], $11::jsonb[], $12::jsonb[], $13::text[], $14::timestamptz[], $15::boolean[],
         $19::text[], $20::bigint[], $21::bigint[]
-    ) AS n (kind, id, traits, counters, unsure, sent_at, keep, seen, seen_at, seen_id)
+    ) WITH ORDINALITY AS n (kind, id, traits, counters, unsure, sent_at, keep, seen, seen_at, seen_id, n)
         ON n.kind = p.kind AND n.id = p.id
     CROSS JOIN mine
     WHERE p.dest = $8 AND p.request_id = $1
@@ -62,6 +62,7 @@ profiles AS (
         request_id = CASE WHEN l.keep THEN p.request_id END
     FROM locked AS l
     WHERE p.dest = $8 AND p.kind = l.kind AND p.id = l.id
+    RETURNING l.n, p.ctid AS tid
 ),
 parked AS (
     INSERT INTO waybill.profile AS p (dest, kind, id, parked_until)
@@ -80,4 +81,5 @@ completed AS (
     FROM mine
     WHERE j.id = ANY ($22::bigint[]) AND j.state = 'running'
 )
-SELECT count(*) FROM mine;
+SELECT (SELECT count(*) FROM mine), coalesce(array_agg(n), '{}'), coalesce(array_agg(tid), '{}'), pg_current_xact_id()::xid
+FROM profiles;
