@@ -177,14 +177,10 @@ func (h *house) close() error {
 	return errors.Join(err, os.RemoveAll(h.dir))
 }
 
-// settle makes the next drain begin like every other: statistics fresh, nothing dirty, nothing to vacuum.
+// settle makes the next drain begin like every other: statistics fresh, nothing to vacuum.
 func (h *house) settle(ctx context.Context, s *side) error {
-	for _, statement := range []string{"VACUUM (ANALYZE)", "CHECKPOINT"} {
-		if _, err := s.pool.Exec(ctx, statement); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := s.pool.Exec(ctx, "VACUUM (ANALYZE)")
+	return err
 }
 
 func (h *house) wal(ctx context.Context) (bytes int64, err error) {

@@ -22,7 +22,7 @@ import (
 // database for the same cores, fewer leave Amplitude's latency unused.
 const (
 	flights   = 6
-	batchMost = 1000 // bundles in one request; they make up to 2,000 events
+	batchMost = 1500 // bundles in one request; they make up to 2,000 events
 	linger    = 10 * time.Millisecond
 
 	lingerBeside = 50 * time.Millisecond

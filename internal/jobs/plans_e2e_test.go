@@ -39,7 +39,7 @@ type bound struct {
 }
 
 // bounds of what a worker asks, by file and by River's name: all of these have to be
-// seen. A flight is at most 1,000 bundles, a page of a walk 5,000.
+// seen. A flight is at most 1,500 bundles, a page of a walk 5,000.
 var bounds = map[string]bound{
 	"load.sql":                 {rows: 1000, buffers: 12_000, index: "bundle_pkey"},
 	"parked.sql":               {rows: 10, buffers: 50, index: "profile_parked"},

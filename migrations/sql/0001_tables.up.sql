@@ -101,7 +101,7 @@ CREATE TABLE waybill.profile (
     sent_at timestamptz,
     parked_until timestamptz,
     PRIMARY KEY (dest, kind, id)
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 50);
 
 CREATE INDEX profile_parked ON waybill.profile (dest, parked_until)
 WHERE parked_until IS NOT NULL;
