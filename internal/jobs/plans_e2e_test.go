@@ -41,13 +41,13 @@ type bound struct {
 // bounds of what a worker asks, by file and by River's name: all of these have to be
 // seen. A flight is at most 1,500 bundles, a page of a walk 5,000.
 var bounds = map[string]bound{
-	"load.sql":                 {rows: 1000, buffers: 12_000, index: "bundle_pkey"},
+	"load.sql":                 {rows: 1500, buffers: 18_000, index: "bundle_pkey"},
 	"parked.sql":               {rows: 10, buffers: 50, index: "profile_parked"},
-	"profiles_lock.sql":        {rows: 3000, buffers: 20_000, index: "profile_pkey"},
-	"profiles_known.sql":       {rows: 3000, buffers: 12_000},
-	"profiles_lock_free.sql":   {rows: 3000, buffers: 20_000, index: "profile_pkey"},
+	"profiles_lock.sql":        {rows: 4500, buffers: 30_000, index: "profile_pkey"},
+	"profiles_known.sql":       {rows: 4500, buffers: 18_000},
+	"profiles_lock_free.sql":   {rows: 4500, buffers: 30_000, index: "profile_pkey"},
 	"request_open.sql":         {rows: 0, buffers: 200},
-	"record.sql":               {rows: 3000, buffers: 100_000},
+	"record.sql":               {rows: 4500, buffers: 150_000},
 	"walk_orphans.sql":         {rows: 5000, buffers: 90_000, index: "bundle_pkey"},
 	"walk_jobs.sql":            {rows: 5000, buffers: 80_000, index: "waybill_job_state"},
 	"walk_payloads.sql":        {rows: 2000, buffers: 90_000, index: "bundle_pkey"},
@@ -64,7 +64,7 @@ var bounds = map[string]bound{
 
 var (
 	// ofFlights holds for our other files.
-	ofFlights = bound{rows: 3000, buffers: 60_000}
+	ofFlights = bound{rows: 4500, buffers: 90_000}
 	// ofOperators holds for everything else: they count to 100,000.
 	ofOperators = bound{rows: 2 * ops.Most, buffers: 1_000_000}
 )

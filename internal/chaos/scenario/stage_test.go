@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -32,6 +33,7 @@ type stage struct {
 	lines    *history.Writer
 	dir      string
 	patience time.Duration
+	workers  int
 
 	url    string                               // of the producer's database
 	judge  func(error) history.Type             // the producer's, of an answer to COMMIT
@@ -43,7 +45,7 @@ const acts = 250
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{t: t, db: pgtest.New(t), dir: t.TempDir(), judge: commitOutcome, patience: 30 * time.Second}
+	s := &stage{t: t, db: pgtest.New(t), dir: t.TempDir(), judge: commitOutcome, patience: 30 * time.Second, workers: 1}
 	s.pool, s.url = s.db.Pool(t), s.db.URL
 	s.exec(schemaSQL)
 	var err error
@@ -87,22 +89,26 @@ func (s *stage) play() []checker.Violation {
 	if s.upload != nil {
 		sender = s.upload(sender)
 	}
-	runner, err := jobs.New(jobs.Config{
-		Pool:   s.db.Pool(s.t, func(c *pgxpool.Config) { c.MaxConns = 12 }),
-		Sender: sender, Mode: jobs.Deliver, Destination: "test", Concurrency: 500,
-		Logger: slog.New(slog.DiscardHandler),
-	})
-	require.NoError(s.t, err)
 	running, stop := context.WithCancel(context.Background())
-	var loop sync.WaitGroup
-	loop.Go(func() { err = runner.Run(running) })
+	var loops sync.WaitGroup
+	failures := make([]error, s.workers)
+	for i := range failures {
+		runner, err := jobs.New(jobs.Config{
+			Pool:   s.db.Pool(s.t, func(c *pgxpool.Config) { c.MaxConns = 12 }),
+			Sender: sender, Mode: jobs.Deliver, Destination: "test", Concurrency: 500 / s.workers / s.workers,
+			Logger: slog.New(slog.DiscardHandler),
+		})
+		require.NoError(s.t, err)
+		loops.Go(func() { failures[i] = runner.Run(running) })
+	}
 	e := &checker.Evidence{Healed: time.Now(), Limits: checker.DefaultLimits()}
 	h := house{referee: referee{s.pool}}
 	e.Drained = h.drain(ctx, s.patience)
 	stop()
-	loop.Wait()
-	require.NoError(s.t, err)
+	loops.Wait()
+	require.NoError(s.t, errors.Join(failures...))
 	require.NoError(s.t, s.lines.Close())
+	var err error
 	e.History, err = history.Read(s.dir)
 	require.NoError(s.t, err)
 	e.Arrivals = s.sink.received()
