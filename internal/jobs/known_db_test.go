@@ -220,6 +220,72 @@ func TestAKnownProfileThatIsLockedIsWaitedForWithEmptyHands(t *testing.T) {
 
 // The answer to a COMMIT may be lost. What a worker then believes to have written may not
 // be there, and what it believes to stand may be gone.
+// A worker that takes itself to be alone finds out that it is not, also where a bundle changes
+// nothing in what is remembered.
+func TestWhatIsOnlyReadHasToStandToo(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		other string // what another worker delivers meanwhile, "" for a profile that is erased
+		next  string
+		want  string
+	}{
+		"a first value, after a removal": {
+			`"identify": {"unset": ["a"]}, "track": {"event": "E"}`, `"identify": {"set_once": {"a": 5}}, "track": {"event": "E"}`, "5",
+		},
+		"an old value, after an erasure": {
+			"", `"occurred_at": "2020-01-01T00:00:00Z", "identify": {"set": {"a": 7}}, "track": {"event": "E"}`, "7",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, amplitudetest.Config{})
+			l := knowing(t, h, "u1")
+			l.known.trusted.Store(true)
+			if c.other == "" {
+				h.exec(t, "DELETE FROM waybill.profile")
+			} else {
+				flyBundle(t, preparing(h), h.enqueue(t, fmt.Sprintf(`{"key": "other", "user_id": "u1", %s}`, c.other))[0])
+			}
+			flyBundle(t, l, h.enqueue(t, fmt.Sprintf(`{"key": "next", "user_id": "u1", %s}`, c.next))[0])
+			require.Equal(t, c.want, traitOf(t, preparing(h), user("u1")))
+		})
+	}
+}
+
+// What is remembered is written without having been locked: whoever holds one of the rows and
+// wants another one must not be waited for.
+func TestAWorkerThatTrustsDeadlocksNobody(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, amplitudetest.Config{})
+	l := knowing(t, h, "u1")
+	for i := range 2 {
+		flyBundle(t, l, h.enqueue(t, fmt.Sprintf(`{"key": "u2%d", "user_id": "u2", "identify": {"set": {"a": 1}}, "track": {"event": "E"}}`, i))[0])
+	}
+	l.known.trusted.Store(true)
+	other, err := h.pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = other.Exec(t.Context(), "SELECT FROM waybill.profile WHERE id = 'u2' FOR UPDATE")
+	require.NoError(t, err)
+
+	next := h.enqueue(t, `{"key": "tells", "user_id": "u1", "identify": {"set": {"a": 2}}}`, `{"key": "repeats", "user_id": "u2", "identify": {"set": {"a": 1}}, "track": {"event": "E"}}`)
+	var failed error
+	prepared := make(chan *sorted, 1)
+	go func() {
+		var out *sorted
+		out, failed = l.prepare(t.Context(), []ref{{bundle: next[0], job: &heldJob{}}, {bundle: next[1], job: &heldJob{}}}, 0, roomy)
+		prepared <- out
+	}()
+	for waiting := 0; waiting == 0; {
+		waiting = ask[int](t, h, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+	}
+	_, err = other.Exec(t.Context(), "SELECT FROM waybill.profile WHERE id = 'u1' FOR UPDATE")
+	require.NoError(t, err)
+	require.NoError(t, other.Commit(t.Context()))
+	out := <-prepared
+	require.NoError(t, failed)
+	require.Len(t, out.send.items, 2)
+}
+
 func TestAWorkerThatDoesNotKnowWhatItWroteForgetsEverything(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, amplitudetest.Config{})

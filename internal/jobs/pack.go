@@ -118,11 +118,22 @@ type seenColumns struct {
 }
 
 // allWritten fails unless every profile was found as it was read.
-func allWritten(found, written int) error {
-	if found != written {
-		return fmt.Errorf("%w: only %d of %d can be written", errChanged, found, written)
+func allWritten(found, wanted int) error {
+	if found != wanted {
+		return fmt.Errorf("%w: only %d of %d are as they were", errChanged, found, wanted)
 	}
 	return nil
+}
+
+// unchanged are the profiles that bundles of the batch touch and the plan leaves as they are.
+func (out *sorted) unchanged() wanted {
+	same := newWanted(0)
+	for i := range out.touched.ids {
+		if id := out.touched.identity(i); out.states[id] != nil && !out.states[id].changed() && !out.send.base[id].isNew() {
+			same.add(id)
+		}
+	}
+	return same
 }
 
 // places are where profiles stood when they were read, as three columns.

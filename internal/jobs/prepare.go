@@ -266,7 +266,7 @@ func (l *loop) prepare(ctx context.Context, refs []ref, life int64, limits reque
 			l.known.learn(try)
 			l.batcher.reserve(try.send.request, try.send.reserved)
 			return try, nil
-		case errors.Is(err, errChanged) && how == trusting:
+		case how == trusting && (errors.Is(err, errChanged) || isLocked(err)):
 			how = asking
 		case errors.Is(err, errShort):
 			// Somebody is new, or was cleaned away. Rows are made in a transaction of
@@ -312,11 +312,16 @@ func (l *loop) writeRequest(ctx context.Context, out *sorted, items []*item, how
 
 // makeProfiles gives a row to each of the wanted that has none, and says to how many.
 func (l *loop) makeProfiles(ctx context.Context, w wanted) (made int64, err error) {
-	written, err := l.store.pool.Exec(ctx, profilesInsertSQL, l.store.dest, w.kinds, w.ids)
-	if err != nil {
+	var batch pgx.Batch
+	asking.limit(&batch)
+	batch.Queue(profilesInsertSQL, l.store.dest, w.kinds, w.ids).Exec(func(written pgconn.CommandTag) error {
+		made = written.RowsAffected()
+		return nil
+	})
+	if err := l.store.pool.SendBatch(ctx, &batch).Close(); err != nil { // one transaction
 		return 0, fmt.Errorf("make %d profiles: %w", len(w.ids), err)
 	}
-	return written.RowsAffected(), nil
+	return made, nil
 }
 
 // writeDown writes what Prepare decided: outcomes that need no request, the request,
@@ -324,7 +329,8 @@ func (l *loop) makeProfiles(ctx context.Context, w wanted) (made int64, err erro
 func (l *loop) writeDown(ctx context.Context, tx pgx.Tx, out *sorted, how access) error {
 	var batch pgx.Batch
 	if how == trusting {
-		batch.Queue(turnLimitsSQL)
+		how.limit(&batch)
+		queueStanding(&batch, l.store.dest, out)
 	}
 	if len(out.send.items) == 0 {
 		out.send.request = 0
@@ -355,6 +361,23 @@ func (l *loop) writeDown(ctx context.Context, tx pgx.Tx, out *sorted, how access
 
 // errDeclaredDead says that another worker has taken over: nothing may be sent.
 var errDeclaredDead = errors.New("this worker was declared dead by another one")
+
+// queueStanding asks whether the profiles that stay as they are still stand, of those that
+// were taken from memory.
+func queueStanding(batch *pgx.Batch, dest string, out *sorted) {
+	still := out.unchanged()
+	if len(still.ids) == 0 {
+		return
+	}
+	tids, xids, had := out.places(still)
+	batch.Queue(profilesStandSQL, dest, still.kinds, still.ids, tids, xids, had).QueryRow(func(row pgx.Row) error {
+		var standing int
+		if err := row.Scan(&standing); err != nil {
+			return err
+		}
+		return allWritten(standing, len(still.ids))
+	})
+}
 
 func queueProfiles(batch *pgx.Batch, dest string, out *sorted) {
 	rows, seen, made := out.profileRows()

@@ -30,6 +30,7 @@ var (
 	profilesLockFreeSQL = query("profiles_lock_free")
 	profilesNewSQL      = query("profiles_new")
 	profilesPrepareSQL  = query("profiles_prepare")
+	profilesStandSQL    = query("profiles_stand")
 	profilesSeenSQL     = query("profiles_seen")
 	turnLimitsSQL       = query("turn_limits")
 	requestOpenSQL      = query("request_open")

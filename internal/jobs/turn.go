@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
@@ -116,11 +117,30 @@ const (
 	patient
 )
 
+// limit bounds how long a transaction waits for a lock. One that trusts writes before it
+// knows that it holds everything, and so may come to wait for somebody who waits for it: it
+// gives up sooner than Postgres looks for that, which is after a second.
+func (a access) limit(batch *pgx.Batch) {
+	wait := "3s"
+	if a == trusting {
+		wait = "300ms"
+	}
+	batch.Queue(turnLimitsSQL, wait)
+}
+
+// isLocked says that a lock was not to be had.
+func isLocked(err error) bool {
+	const lockNotAvailable, deadlockDetected = "55P03", "40P01" // https://www.postgresql.org/docs/current/errcodes-appendix.html
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && (refused.Code == lockNotAvailable || refused.Code == deadlockDetected)
+}
+
 var (
 	// errShort says that a wanted profile is missing, or locked by somebody else while this
 	// transaction holds locks already: then it must not wait.
 	errShort = errors.New("a profile is missing or not to be had without waiting")
-	// errChanged says that somebody has changed a profile since it was read.
+	// errChanged says that somebody has changed a profile since it was read. Nothing was
+	// written then.
 	errChanged = errors.New("a profile has changed since it was read")
 )
 
@@ -135,7 +155,7 @@ func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted, how access
 	}
 	var batch pgx.Batch
 	if len(base) < len(w.ids) {
-		batch.Queue(turnLimitsSQL)
+		how.limit(&batch)
 	}
 	if how == asking && l.queueKnown(&batch, w, base) {
 		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
