@@ -45,6 +45,7 @@ func deeper(v reflect.Value, left, hops int) bool {
 				return true
 			}
 		}
+	default: // it holds nothing
 	}
 	return false
 }
@@ -54,6 +55,7 @@ func nests(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Interface, reflect.Map, reflect.Slice, reflect.Array, reflect.Struct:
 		return true
+	default:
+		return false
 	}
-	return false
 }

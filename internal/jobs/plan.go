@@ -156,6 +156,7 @@ func (u *userPlan) identify(s *state, it *item) {
 			u.set.add(one.Name, one.Value)
 		case stale:
 			u.stale = true
+		case keep:
 		}
 	}
 	for _, one := range identify.SetOnce {
@@ -173,6 +174,7 @@ func (u *userPlan) identify(s *state, it *item) {
 			u.unset = append(u.unset, name)
 		case stale:
 			u.stale = true
+		case keep:
 		}
 	}
 }
