@@ -26,7 +26,7 @@ const (
 	linger    = 10 * time.Millisecond
 
 	lingerBeside = 50 * time.Millisecond
-	jobsAtOnce   = 3000 // as many as are under way at full speed, twice
+	jobsAtOnce   = 4500 // three full requests of jobs with one bundle each
 	probeBundles = 50
 )
 
@@ -369,7 +369,7 @@ type Config struct {
 	Plan *check.Plan
 	// InstanceLevel makes the id of a bundle's root group its user_id.
 	InstanceLevel bool
-	// Concurrency is how many jobs are held at once, at most 10,000; 0 means 3,000.
+	// Concurrency is how many jobs are held at once, at most 10,000; 0 means 4,500.
 	Concurrency int
 	Logger      *slog.Logger // nil: slog.Default
 	Meter       Meter        // nil: NoMeter
