@@ -62,7 +62,7 @@ type backlog struct {
 // drainPart loads many bundles, one a call, lets a worker deliver the first of them, and measures between the moments
 // at which a tenth of part and all of it was recorded. The shop has the users of so many orders.
 func (h *house) drainPart(ctx context.Context, orders, waiting, part int) (b backlog, err error) {
-	if err := h.fresh(ctx, h.ours); err != nil {
+	if err := h.fresh(ctx); err != nil {
 		return b, err
 	}
 	if err := h.loadSingle(ctx, workload.Shop{Name: "backlog", Orders: orders}, 0, waiting); err != nil {

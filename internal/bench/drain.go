@@ -81,7 +81,7 @@ func (h *house) drainStock(ctx context.Context, t trial) (drained, error) {
 // database's clock: neither the workers' start nor their last sleep counts.
 func (h *house) drain(ctx context.Context, s *side, t trial, start starter, load func(context.Context) error) (d drained, err error) {
 	d.n = t.n
-	if err := h.fresh(ctx, s); err != nil {
+	if err := h.fresh(ctx); err != nil {
 		return d, err
 	}
 	before, _ := familyCPU(h.server.PID())
@@ -105,13 +105,16 @@ func (h *house) drain(ctx context.Context, s *side, t trial, start starter, load
 	return d, h.account(ctx, s, &d)
 }
 
-// fresh empties a side and the endpoint. The checkpoint is the last one until everything is drained, as for most
-// jobs of a queue that keeps up: after one, each page goes into the log as a whole when it is next written.
-func (h *house) fresh(ctx context.Context, s *side) error {
-	if err := s.clear(ctx); err != nil {
-		return err
+// fresh empties both sides and the endpoint: what the round before has left would be vacuumed in the time of this one,
+// whoever's it is. The checkpoint is the last one until everything is drained, as for most jobs of a queue that keeps
+// up: after one, each page goes into the log as a whole when it is next written.
+func (h *house) fresh(ctx context.Context) error {
+	for _, s := range []*side{h.ours, h.stock} {
+		if err := s.clear(ctx); err != nil {
+			return err
+		}
 	}
-	if _, err := s.pool.Exec(ctx, "CHECKPOINT"); err != nil {
+	if _, err := h.ours.pool.Exec(ctx, "CHECKPOINT"); err != nil {
 		return err
 	}
 	return h.endpoint.Reset(ctx)
@@ -166,7 +169,7 @@ func (h *house) walOf(ctx context.Context, do func() error) (int64, error) {
 // the first call to the last completion.
 func (h *house) enqueueAndDrain(ctx context.Context, shop workload.Shop, n int) (d drained, err error) {
 	d.n = n
-	if err := h.fresh(ctx, h.ours); err != nil {
+	if err := h.fresh(ctx); err != nil {
 		return d, err
 	}
 	all, err := launch(ctx, 1, h.startWorker)

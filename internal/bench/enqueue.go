@@ -230,7 +230,7 @@ func (c committed) asBusyAs(other committed) string {
 
 // commit makes calls of so many actions on so many connections for a while.
 func (h *house) commit(ctx context.Context, p producer, conns int, d time.Duration) (c committed, err error) {
-	if err := h.fresh(ctx, p.side); err != nil {
+	if err := h.fresh(ctx); err != nil {
 		return c, err
 	}
 	var trips, next atomic.Int64
@@ -291,7 +291,7 @@ func (h *house) compareCommits(ctx context.Context, without, with producer, n in
 	var before [2]int64
 	both := [2]producer{without, with}
 	for i, p := range both {
-		if err := h.fresh(ctx, p.side); err != nil {
+		if err := h.fresh(ctx); err != nil {
 			return a, err
 		}
 		if pools[i], err = p.pool(ctx, 1, &trips[i]); err != nil {

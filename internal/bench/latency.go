@@ -31,7 +31,7 @@ type lag struct{ p50, p99 float64 }
 // steady commits orders at a steady rate for a while and asks the endpoint when their events came. One machine, one
 // clock.
 func (h *house) steady(ctx context.Context, p producer, d time.Duration) (l lag, err error) {
-	if err := h.fresh(ctx, h.ours); err != nil {
+	if err := h.fresh(ctx); err != nil {
 		return l, err
 	}
 	const conns = 4
@@ -140,7 +140,7 @@ type idle struct {
 
 // idleFor measures for a while, after the first seconds.
 func (h *house) idleFor(ctx context.Context, d time.Duration) (i idle, err error) {
-	if err := h.fresh(ctx, h.ours); err != nil {
+	if err := h.fresh(ctx); err != nil {
 		return i, err
 	}
 	if err := h.countStatements(ctx, h.ours, true); err != nil {

@@ -35,7 +35,7 @@ func (b *bench) outages(ctx context.Context, _ int) error {
 }
 
 func (h *house) outageOf(ctx context.Context, t trial, d time.Duration) (o outage, err error) {
-	if err := errors.Join(h.fresh(ctx, h.ours), t.load(ctx, t.shop, 0, t.n), h.settle(ctx, h.ours)); err != nil {
+	if err := errors.Join(h.fresh(ctx), t.load(ctx, t.shop, 0, t.n), h.settle(ctx, h.ours)); err != nil {
 		return o, err
 	}
 	worker, err := launch(ctx, 1, h.startWorker)

@@ -47,7 +47,7 @@ const waitingAtMost = 20_000
 // carry enqueues for a while, as fast as a worker drains or at a rate, waits for the rest, and counts.
 func (h *house) carry(ctx context.Context, l load) (s sustained, err error) {
 	side := l.producer.side
-	if err := h.fresh(ctx, side); err != nil {
+	if err := h.fresh(ctx); err != nil {
 		return s, err
 	}
 	pool, err := l.producer.pool(ctx, l.conns, nil)
