@@ -15,18 +15,20 @@ VALUES (substr(replace(gen_random_uuid()::text, '-', ''), 1, 10));
 -- The ledger: one row per action key, for ever. Retention nulls the payload of
 -- what was delivered; the key's hash stays, because it is what keeps an action
 -- from being counted twice a year later.
+-- Columns of a fixed width stand first, here and in delivery: behind others they are filled
+-- up to a multiple of eight bytes, in each row and in the log.
 CREATE TABLE waybill.bundle (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    -- The River job that delivers it; null when it was refused at the door.
+    job_id bigint,
+    -- The caller's time of the action, never later than enqueued_at.
+    occurred_at timestamptz NOT NULL,
+    enqueued_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     key_hash bytea NOT NULL,
     action_key text NOT NULL,
     event text,
     user_id text,
     payload jsonb,
-    -- The caller's time of the action, never later than enqueued_at.
-    occurred_at timestamptz NOT NULL,
-    enqueued_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- The River job that delivers it; null when it was refused at the door.
-    job_id bigint,
     CONSTRAINT bundle_key_hash UNIQUE (key_hash)
 );
 
@@ -34,14 +36,14 @@ CREATE TABLE waybill.bundle (
 -- is not an end: an attempt may have been accepted and the bundle is still due.
 CREATE TABLE waybill.delivery (
     bundle_id bigint PRIMARY KEY,
-    outcome text NOT NULL CHECK (outcome IN ('in_doubt', 'delivered', 'rejected', 'skipped', 'uncertain')),
-    reason text,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    attempt int NOT NULL DEFAULT 0,
     request_id bigint,
     -- When the first attempt began that may have been accepted without our
     -- knowing. No later refusal clears it; only an outcome does.
-    doubt_since timestamptz
+    doubt_since timestamptz,
+    attempt int NOT NULL DEFAULT 0,
+    outcome text NOT NULL CHECK (outcome IN ('in_doubt', 'delivered', 'rejected', 'skipped', 'uncertain')),
+    reason text
 );
 
 -- What operators ask for (dead letters, what is in doubt) without reading the

@@ -20,11 +20,13 @@ page AS MATERIALIZED (
         LIMIT 5000
     ) AS b
 ),
+-- OFFSET 0 keeps the planner from reading a table as a whole, which it does as long as
+-- nobody has told it how much the page leaves over.
 unsettled AS MATERIALIZED (
     SELECT p.*, j.state
     FROM page AS p
-    LEFT JOIN waybill.delivery AS d ON d.bundle_id = p.id
-    LEFT JOIN waybill.river_job AS j ON j.id = p.job_id
+    LEFT JOIN LATERAL (SELECT * FROM waybill.delivery WHERE bundle_id = p.id OFFSET 0) AS d ON true
+    LEFT JOIN LATERAL (SELECT * FROM waybill.river_job WHERE id = p.job_id OFFSET 0) AS j ON true
     WHERE (d.bundle_id IS NULL OR d.outcome = 'in_doubt')
 ),
 lost AS MATERIALIZED (
