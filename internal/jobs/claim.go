@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,21 +12,64 @@ import (
 	"github.com/riverqueue/river/rivertype"
 )
 
-// claim fetches jobs as River's own JobGetAvailable does, by the database's clock. The rows
-// hold what River and this package read of them: a job's errors are there in number alone,
-// and its arguments are the list of the bundles' ids, without the object around it.
-func claim(ctx context.Context, pool *pgxpool.Pool, params *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
-	rows, err := pool.Query(ctx, claimSQL, params.Queue, params.MaxToLock, params.MaxAttemptedBy, params.ClientID)
+// claims fetches jobs as River's own JobGetAvailable does, by the database's clock. River
+// asks one at a time.
+type claims struct {
+	pool *pgxpool.Pool
+	// isAlone says that no other worker is about. If one has come since, they may wait for
+	// each other's claims for a moment, and no job is taken twice.
+	isAlone func() bool
+	// busy says that the last claim found jobs. Else there is nothing to save, and what is
+	// set for a claim of a worker that is alone takes a statement.
+	busy atomic.Bool
+	// crowded is when somebody was last in the way of a worker that took itself for alone;
+	// nil for never.
+	crowded atomic.Pointer[time.Time]
+}
+
+// crowdedFor is how long a worker leaves out what others have locked, once somebody had: an
+// operator who holds a job in an open transaction holds it for longer than one claim.
+const crowdedFor = 10 * time.Second
+
+// fetch takes jobs that are due. The rows hold what River and this package read of them: a
+// job's errors are there in number alone, and its arguments are the list of the bundles'
+// ids, without the object around it.
+func (c *claims) fetch(ctx context.Context, params *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
+	claimed, err := c.take(ctx, params)
 	if err != nil {
-		return nil, fmt.Errorf("claim jobs: %w", err)
+		return nil, err
 	}
-	claimed, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*rivertype.JobRow, error) {
-		return scanClaimed(row, params.Queue)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("claim jobs: %w", err)
-	}
+	c.busy.Store(len(claimed) > 0)
 	return &riverdriver.JobGetAvailableResult{Jobs: claimed}, nil
+}
+
+func (c *claims) take(ctx context.Context, params *riverdriver.JobGetAvailableParams) ([]*rivertype.JobRow, error) {
+	var batch pgx.Batch // one transaction
+	if at := c.crowded.Load(); c.busy.Load() && c.isAlone() && (at == nil || time.Since(*at) > crowdedFor) {
+		batch.Queue(claimAloneLimitsSQL)
+		claimed, err := c.ask(ctx, &batch, claimAloneSQL, params)
+		if !isLocked(err) {
+			return claimed, err
+		}
+		now := time.Now()
+		c.crowded.Store(&now)
+		batch = pgx.Batch{}
+	}
+	return c.ask(ctx, &batch, claimSQL, params)
+}
+
+// ask sends the batch and, at its end, the statement.
+func (c *claims) ask(ctx context.Context, batch *pgx.Batch, statement string, params *riverdriver.JobGetAvailableParams) (claimed []*rivertype.JobRow, err error) {
+	batch.Queue(statement, params.Queue, params.MaxToLock, params.MaxAttemptedBy, params.ClientID).Query(func(rows pgx.Rows) (err error) {
+		claimed, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*rivertype.JobRow, error) {
+			return scanClaimed(row, params.Queue)
+		})
+		return err
+	})
+	if err = c.pool.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, fmt.Errorf("claim jobs: %w", err)
+	}
+	return claimed, nil
 }
 
 func scanClaimed(row pgx.CollectableRow, queue string) (*rivertype.JobRow, error) {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/rivershared/baseservice"
 	"github.com/riverqueue/river/rivershared/riverpilot"
@@ -21,7 +20,7 @@ import (
 // or TestRiverAsksAgainSoonAfterAJob.
 type driver struct {
 	riverdriver.Driver[pgx.Tx]
-	pool    *pgxpool.Pool
+	claims  *claims
 	batcher *batcher
 	clock   *databaseClock
 	polls   *polls
@@ -39,12 +38,12 @@ func (d driver) PluginPilot() riverpilot.Pilot { return &pilot{polls: d.polls} }
 
 // GetExecutor implements riverdriver.Driver.
 func (d driver) GetExecutor() riverdriver.Executor {
-	return executor{d.Driver.GetExecutor(), d.pool, d.batcher, d.clock}
+	return executor{d.Driver.GetExecutor(), d.claims, d.batcher, d.clock}
 }
 
 type executor struct {
 	riverdriver.Executor
-	pool    *pgxpool.Pool
+	claims  *claims
 	batcher *batcher
 	clock   *databaseClock
 }
@@ -92,7 +91,7 @@ func (e executor) due(job int64, at *time.Time) *time.Time {
 // before, and so knows a clock that is no older.
 func (e executor) JobGetAvailable(ctx context.Context, params *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
 	asked := time.Now()
-	claimed, err := claim(ctx, e.pool, params)
+	claimed, err := e.claims.fetch(ctx, params)
 	if err == nil && len(claimed.Jobs) > 0 && claimed.Jobs[0].AttemptedAt != nil {
 		e.clock.suspect(asked, time.Now(), *claimed.Jobs[0].AttemptedAt)
 	}

@@ -56,6 +56,7 @@ var bounds = map[string]bound{
 	"unpark.sql":               {rows: 10, buffers: 50, index: "profile_parked"},
 	"strays.sql":               {rows: 5000, buffers: 6000, index: "waybill_job_state"},
 	"rescue.sql":               {rows: 5000, buffers: 30_000, index: "waybill_job_state"},
+	"claim_alone.sql":          {rows: 5000, buffers: 120_000, index: "waybill_job_available"},
 	"claim.sql":                {rows: 5000, buffers: 120_000, index: "waybill_job_available"},
 	"JobGetAvailable":          {rows: 5000, buffers: 120_000, index: "waybill_job_available"},
 	"JobGetStuck":              {rows: 5000, buffers: 20_000, index: "waybill_job_state"},
@@ -190,7 +191,7 @@ func work(t *testing.T, pool *pgxpool.Pool, endpoint string, seen *plans) {
 	await(asked)
 	exec("DELETE FROM waybill.worker WHERE id = 'neighbour'")
 	await(meter.done)
-	await(seen.all("walk_orphans.sql", "walk_jobs.sql", "walk_payloads.sql", "walk_profiles.sql", "strays.sql"))
+	await(seen.all("walk_orphans.sql", "walk_jobs.sql", "walk_payloads.sql", "walk_profiles.sql", "strays.sql", "claim_alone.sql"))
 	stop()
 	require.NoError(t, <-ended)
 

@@ -166,7 +166,7 @@ func TestRiverAsksAgainSoonAfterAJob(t *testing.T) {
 	workers := river.NewWorkers()
 	require.NoError(t, river.AddWorkerSafely(workers, &worker{batcher: b, clock: clock}))
 	pool := h.db.Pool(t, func(cfg *pgxpool.Config) { cfg.MaxConns = 4 })
-	client, err := river.NewClient(driver{riverpgxv5.New(pool), pool, b, clock, polls}, &river.Config{
+	client, err := river.NewClient(driver{riverpgxv5.New(pool), besideOthers(pool), b, clock, polls}, &river.Config{
 		ID: "w", Schema: migrations.Schema, PollOnly: true, Workers: workers, Logger: slog.New(slog.DiscardHandler),
 		Queues: map[string]river.QueueConfig{Queue: {MaxWorkers: 10, FetchCooldown: time.Millisecond, FetchPollInterval: time.Hour}},
 	})

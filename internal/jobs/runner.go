@@ -213,7 +213,8 @@ func (r *Runner) newClient(l *loop, polls *polls) (*river.Client[pgx.Tx], error)
 	if err := river.AddWorkerSafely(workers, &worker{batcher: l.batcher, clock: l.beat.clock}); err != nil {
 		return nil, fmt.Errorf("register the job kind: %w", err)
 	}
-	client, err := river.NewClient(driver{riverpgxv5.New(r.cfg.Pool), r.cfg.Pool, l.batcher, l.beat.clock, polls}, &river.Config{
+	claims := &claims{pool: r.cfg.Pool, isAlone: l.known.trusted.Load}
+	client, err := river.NewClient(driver{riverpgxv5.New(r.cfg.Pool), claims, l.batcher, l.beat.clock, polls}, &river.Config{
 		ID:          r.worker,
 		Schema:      migrations.Schema,
 		PollOnly:    true,

@@ -19,7 +19,7 @@ import (
 // skewed is River's executor in a worker whose clock differs from the database's.
 func (h *house) skewed(t *testing.T, clock *databaseClock) riverdriver.Executor {
 	t.Helper()
-	return driver{riverpgxv5.New(h.pool), h.pool, newBatcher(10), clock, &polls{}}.GetExecutor()
+	return driver{riverpgxv5.New(h.pool), besideOthers(h.pool), newBatcher(10), clock, &polls{}}.GetExecutor()
 }
 
 // A worker whose clock is hours off puts a bundle off by as long as one whose clock is right.
@@ -81,7 +81,7 @@ func TestAStepWhileAJobIsPutOffMovesNothing(t *testing.T) {
 	require.InDelta(t, 2*time.Hour, snooze.Duration, float64(time.Second))
 
 	clock.learn(now, now, midnight.Add(time.Minute)) // the day ends in one step
-	later, exec := time.Now().Add(snooze.Duration), driver{riverpgxv5.New(h.pool), h.pool, b, clock, &polls{}}.GetExecutor()
+	later, exec := time.Now().Add(snooze.Duration), driver{riverpgxv5.New(h.pool), besideOthers(h.pool), b, clock, &polls{}}.GetExecutor()
 	_, err := exec.JobSetStateIfRunningMany(t.Context(), &riverdriver.JobSetStateIfRunningManyParams{
 		ID: []int64{id}, Attempt: make([]*int, 1), ErrData: make([][]byte, 1), FinalizedAt: make([]*time.Time, 1),
 		MetadataDoMerge: make([]bool, 1), MetadataUpdates: make([][]byte, 1), ScheduledAt: []*time.Time{&later},

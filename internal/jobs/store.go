@@ -22,6 +22,8 @@ func query(name string) string {
 var (
 	loadSQL             = query("load")
 	claimSQL            = query("claim")
+	claimAloneSQL       = query("claim_alone")
+	claimAloneLimitsSQL = query("claim_alone_limits")
 	clockSQL            = query("clock")
 	parkedSQL           = query("parked")
 	profilesInsertSQL   = query("profiles_insert")
