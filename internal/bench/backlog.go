@@ -11,36 +11,65 @@ import (
 	"waybill/internal/bench/workload"
 )
 
-// backlogs are how fast a worker drains with few and with many waiting, of the same users.
+// backlogs are how fast a worker that has just started drains the first of few and of many that wait, of the same
+// users. A part of each is measured that leaves something behind, and the same part of both.
 func (b *bench) backlogs(ctx context.Context, _ int) error {
-	few := b.sizes.waiting[0]
-	var rates []float64
-	for range b.sizes.few {
-		part, err := b.drainPart(ctx, few, few, few)
-		if err != nil {
-			return err
-		}
-		rates = append(rates, part.rate)
-	}
-	columns := figures.Columns{Title: "Waiting, 1 a call, bundles/s", Ours: "many", Against: short(few)}
-	for _, waiting := range b.sizes.waiting[1:] {
+	columns := figures.Columns{Title: "The first that wait, 1 a call", Ours: "of many", Against: "of few"}
+	sizes := b.sizes.waiting
+	shop := workload.Shop{Name: "backlog", Orders: sizes[0]}
+	first := make([]backlog, len(sizes)) // as much as nearly all of the smallest
+	long := make([]backlog, len(sizes))  // as much as nearly all of the one before
+	for i, waiting := range sizes {
 		b.say("  %d waiting", waiting)
-		many, err := b.drainPart(ctx, few, waiting, min(6*few, waiting))
-		if err != nil {
-			return err
+		for round := range b.sizes.rounds {
+			if round == 0 || i == 0 {
+				if err := b.await(ctx, shop, waiting); err != nil {
+					return err
+				}
+			}
+			if err := b.drainFirst(ctx, nearly(sizes[0]), &first[i]); err != nil {
+				return err
+			}
 		}
-		f := figures.Figure{ID: fmt.Sprintf("backlog_%d", waiting), Part: columns, What: fmt.Sprintf("%s ÷ %s", short(waiting), short(few)), Unit: "bundles/s", Rival: short(few)}
+		if i == 0 {
+			continue
+		}
+		part := nearly(sizes[i-1])
+		f := figures.Figure{
+			ID: fmt.Sprintf("backlog_%d", waiting), Part: columns, Unit: "bundles/s", Rival: short(sizes[0]),
+			What: fmt.Sprintf("%s ÷ %s, bundles/s", short(waiting), short(sizes[0])),
+		}
 		memory := figures.Figure{ID: fmt.Sprintf("memory_%d", waiting), Part: columns, What: fmt.Sprintf("worker memory, %s, MiB", short(waiting)), Unit: "MiB"}
 		if waiting == 1_000_000 {
 			f.Limit, memory.Limit = atLeast(0.9), atMost(150)
 		}
-		for _, rate := range rates {
-			b.compare(f, many.rate, rate, "")
+		for round, rate := range first[i].rates {
+			b.compare(f, rate, first[0].rates[round], "")
 		}
-		b.note(memory, many.memory)
+		if i > 1 {
+			if err := b.drainFirst(ctx, part, &long[i]); err != nil {
+				return err
+			}
+			b.compare(figures.Figure{
+				ID: fmt.Sprintf("backlog_%d_long", waiting), Part: columns, Unit: "bundles/s", Rival: short(sizes[i-1]),
+				What: fmt.Sprintf("%s ÷ %s, the first %s", short(waiting), short(sizes[i-1]), short(part)),
+			}, long[i].rates[0], long[i-1].rates[0], "")
+		}
+		b.note(memory, max(first[i].memory, long[i].memory))
+		if i == len(sizes)-1 {
+			continue
+		}
+		if err := b.await(ctx, shop, waiting); err != nil { // the next one is held against this one
+			return err
+		}
+		if err := b.drainFirst(ctx, nearly(waiting), &long[i]); err != nil {
+			return err
+		}
 	}
 	return nil
 }
+
+func nearly(n int) int { return n / 10 * 9 }
 
 // short is a round number as people say it.
 func short(n int) string {
@@ -53,38 +82,50 @@ func short(n int) string {
 	return fmt.Sprint(n)
 }
 
-// backlog is how fast a worker drains with much waiting.
+// backlog is how fast a worker drains what waits.
 type backlog struct {
-	rate   float64 // bundles a second
-	memory float64 // MiB resident at most
+	rates  []float64 // bundles a second
+	memory float64   // MiB resident at most
 }
 
-// drainPart loads many bundles, one a call, lets a worker deliver the first of them, and measures between the moments
-// at which a tenth of part and all of it was recorded. The shop has the users of so many orders.
-func (h *house) drainPart(ctx context.Context, orders, waiting, part int) (b backlog, err error) {
+// await lets so many bundles wait, one a call.
+func (h *house) await(ctx context.Context, shop workload.Shop, waiting int) error {
 	if err := h.fresh(ctx); err != nil {
-		return b, err
+		return err
 	}
-	if err := h.loadSingle(ctx, workload.Shop{Name: "backlog", Orders: orders}, 0, waiting); err != nil {
-		return b, err
+	if err := h.loadSingle(ctx, shop, 0, waiting); err != nil {
+		return err
 	}
-	if err := h.settle(ctx, h.ours); err != nil {
-		return b, err
+	return h.settle(ctx, h.ours)
+}
+
+// drainFirst has a worker deliver a part of what waits, and measures from its first claim to the record of the last of
+// the part.
+func (h *house) drainFirst(ctx context.Context, part int, b *backlog) error {
+	var since time.Time
+	var had int
+	if err := h.ours.pool.QueryRow(ctx, query("delivered")).Scan(&since, &had); err != nil {
+		return err
 	}
 	worker, err := launch(ctx, 1, h.startWorker)
 	if err != nil {
-		return b, err
+		return err
 	}
 	defer worker.kill()
-	if err := h.awaitRecorded(ctx, worker, part); err != nil {
-		return b, err
+	if err := h.awaitRecorded(ctx, worker, had+part); err != nil {
+		return err
 	}
 	took, err := worker.stop()
 	if err != nil {
-		return b, err
+		return err
 	}
-	b.memory = float64(took.maxBytes) / (1 << 20)
-	return b, h.ours.pool.QueryRow(ctx, query("recorded_rate"), part).Scan(&b.rate)
+	var rate float64
+	if err := h.ours.pool.QueryRow(ctx, query("first_rate"), part, since).Scan(&rate); err != nil {
+		return err
+	}
+	b.rates = append(b.rates, rate)
+	b.memory = max(b.memory, float64(took.maxBytes)/(1<<20))
+	return nil
 }
 
 // awaitRecorded waits until n bundles have an outcome.
