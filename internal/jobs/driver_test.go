@@ -94,7 +94,7 @@ func TestAJobIsCompletedByTheRecordOfItsBundles(t *testing.T) {
 	h.exec(t, "INSERT INTO waybill.worker (id) VALUES ('w')")
 	l := &loop{
 		cfg: Config{Mode: Deliver, Meter: NoMeter{}}, store: &store{pool: h.pool, worker: "w", dest: "test", install: "x"},
-		batcher: newBatcher(1), throttled: newThrottled(amplitude.Limits{ThrottlePause: time.Minute}), turn: make(chan struct{}, 1), known: newKnown(knownProfiles),
+		batcher: newBatcher(1), throttled: newThrottled(amplitude.Limits{ThrottlePause: time.Minute}), turn: make(chan struct{}, 1), known: newKnown(knownProfiles, knownBytes),
 	}
 	job := l.batcher.admit(ask[int64](t, h, "SELECT id FROM waybill.river_job"), 1, ids)
 	out, err := l.prepare(t.Context(), l.batcher.take(1), 0, requestLimits{events: 100, bytes: 1 << 20})

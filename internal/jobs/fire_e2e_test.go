@@ -242,7 +242,7 @@ func TestPreparesThatMeetSeeEachOther(t *testing.T) {
 			store:     &store{pool: pool, worker: "w", dest: "test", install: "x"},
 			throttled: newThrottled(amplitude.Limits{ThrottlePause: time.Minute}),
 			turn:      make(chan struct{}, 1),
-			known:     newKnown(knownProfiles),
+			known:     newKnown(knownProfiles, knownBytes),
 			batcher:   newBatcher(1),
 		}
 	}

@@ -22,7 +22,7 @@ type place struct {
 // is never believed unasked, and so may forget anything at any time. What a request may be
 // changing is not kept.
 type known struct {
-	most int // profiles
+	most, mostBytes int // profiles, and their size
 
 	// trusted says that no other worker is about, which could change what is remembered. If
 	// one has come since, what is written on the strength of it finds another row and fails.
@@ -30,18 +30,24 @@ type known struct {
 
 	mu       sync.Mutex
 	profiles map[identity]remembered
+	bytes    int // of all of them
 }
 
 type remembered struct {
 	profile *profile
+	bytes   int
 	asked   bool // for, since it was last a candidate to be forgotten
 }
 
-// knownProfiles is how many profiles a worker remembers. They take about 1 KB each.
-const knownProfiles = 10_000
+// How much a worker remembers. A profile takes about 1 KB; one with a thousand long traits
+// takes a megabyte.
+const (
+	knownProfiles = 10_000
+	knownBytes    = 16 << 20
+)
 
-func newKnown(most int) *known {
-	k := &known{most: most}
+func newKnown(most, mostBytes int) *known {
+	k := &known{most: most, mostBytes: mostBytes}
 	k.forgetAll()
 	return k
 }
@@ -55,7 +61,8 @@ func (k *known) get(id identity) *profile {
 	defer k.mu.Unlock()
 	r, ok := k.profiles[id]
 	if ok && !r.asked {
-		k.profiles[id] = remembered{r.profile, true}
+		r.asked = true
+		k.profiles[id] = r
 	}
 	return r.profile
 }
@@ -69,13 +76,26 @@ func (k *known) all(w wanted, found map[identity]*profile) {
 	}
 }
 
-// put remembers. The caller holds the lock.
+// put remembers, unless that would take the place of very many others. The caller holds the
+// lock.
 func (k *known) put(id identity, p *profile) {
-	was, is := k.profiles[id]
-	if !is && len(k.profiles) >= k.most {
+	asked := k.profiles[id].asked
+	k.forget(id)
+	r := remembered{p, p.bytes(), asked}
+	if r.bytes > k.mostBytes/16 {
+		return
+	}
+	for len(k.profiles) >= k.most || k.bytes+r.bytes > k.mostBytes {
 		k.forgetOne()
 	}
-	k.profiles[id] = remembered{p, was.asked}
+	k.profiles[id] = r
+	k.bytes += r.bytes
+}
+
+// forget drops what is remembered of one, if anything is. The caller holds the lock.
+func (k *known) forget(id identity) {
+	k.bytes -= k.profiles[id].bytes
+	delete(k.profiles, id)
 }
 
 // forgetOne picks one by chance, and another one if that has been asked for since it was
@@ -84,10 +104,11 @@ func (k *known) forgetOne() {
 	for {
 		for id, r := range k.profiles { // begins anywhere
 			if !r.asked {
-				delete(k.profiles, id)
+				k.forget(id)
 				return
 			}
-			k.profiles[id] = remembered{profile: r.profile}
+			r.asked = false
+			k.profiles[id] = r
 		}
 	}
 }
@@ -124,12 +145,12 @@ func (k *known) replace(id identity, p *profile) {
 		k.put(id, p)
 		return
 	}
-	delete(k.profiles, id)
+	k.forget(id)
 }
 
 // forgetAll is for whoever does not know what became of a transaction.
 func (k *known) forgetAll() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.profiles = map[identity]remembered{}
+	k.profiles, k.bytes = map[identity]remembered{}, 0
 }

@@ -177,7 +177,7 @@ func TestAPlaceIsBelievedOnlyForItsOwnRowAndVersion(t *testing.T) {
 
 func TestWhatARequestMayBeChangingIsNotKnown(t *testing.T) {
 	t.Parallel()
-	k := newKnown(10)
+	k := newKnown(10, knownBytes)
 	k.replace(user("u1"), &profile{})
 	k.replace(user("u1"), &profile{heldBy: 7})
 	require.Nil(t, k.get(user("u1")))
@@ -299,7 +299,7 @@ func TestAWorkerThatDoesNotKnowWhatItWroteForgetsEverything(t *testing.T) {
 
 func TestOnlySoManyProfilesAreKnown(t *testing.T) {
 	t.Parallel()
-	k := newKnown(10)
+	k := newKnown(10, knownBytes)
 	often := user("often")
 	k.replace(often, &profile{place: somewhere})
 	for i := range 1000 {
@@ -312,7 +312,7 @@ func TestOnlySoManyProfilesAreKnown(t *testing.T) {
 
 func TestAsManyAreKnownAsThereIsRoomFor(t *testing.T) {
 	t.Parallel()
-	k := newKnown(10)
+	k := newKnown(10, knownBytes)
 	for round := range 5 {
 		for i := range 10 {
 			id := user(fmt.Sprint(i))
@@ -320,6 +320,39 @@ func TestAsManyAreKnownAsThereIsRoomFor(t *testing.T) {
 			k.replace(id, &profile{place: somewhere})
 		}
 	}
+}
+
+// TestKnownProfilesTakeOnlySoMuchMemory: somebody may have a thousand traits of a kilobyte.
+func TestKnownProfilesTakeOnlySoMuchMemory(t *testing.T) {
+	t.Parallel()
+	long := func(bytes int) *profile {
+		return &profile{place: somewhere, traits: traits{{name: "t", trait: trait{Value: make([]byte, bytes)}}}}
+	}
+	const most = 100_000
+	k := newKnown(1000, most)
+	sum := func() (bytes int) {
+		for _, r := range k.profiles {
+			bytes += r.profile.bytes()
+		}
+		return bytes
+	}
+	for i := range 500 {
+		id := user(fmt.Sprint(i % 60)) // some anew, some again
+		k.replace(id, long(7*i))
+		require.NotNil(t, k.get(id), "the newest one")
+		require.Equal(t, sum(), k.bytes)
+		require.LessOrEqual(t, k.bytes, most)
+	}
+	require.Greater(t, k.bytes, most*9/10, "there was room")
+
+	few := k.bytes
+	k.replace(user("huge"), long(most/8))
+	require.Nil(t, k.get(user("huge")))
+	require.Equal(t, few, k.bytes, "and nobody had to go for it")
+	k.replace(user("59"), long(most/8))
+	require.Nil(t, k.get(user("59")), "what it was before is not what it is")
+	k.forgetAll()
+	require.Zero(t, k.bytes)
 }
 
 // Most bundles have no outcome before their first one, and are recorded as if none had.

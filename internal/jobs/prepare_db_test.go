@@ -19,7 +19,7 @@ func preparing(h *house) *loop {
 	return &loop{
 		cfg:     Config{Mode: Deliver, Meter: NoMeter{}, Logger: slog.New(slog.DiscardHandler)},
 		store:   &store{pool: h.pool, worker: "w", dest: "test", install: "x"},
-		batcher: newBatcher(10), throttled: newThrottled(amplitude.Batch.Limits()), turn: make(chan struct{}, 1), known: newKnown(knownProfiles),
+		batcher: newBatcher(10), throttled: newThrottled(amplitude.Batch.Limits()), turn: make(chan struct{}, 1), known: newKnown(knownProfiles, knownBytes),
 	}
 }
 

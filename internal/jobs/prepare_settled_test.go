@@ -25,7 +25,7 @@ func TestWhatIsSettledDuringTheWaitIsNotCountedAgain(t *testing.T) {
 	late := &loop{
 		cfg:       Config{Mode: Deliver, Meter: NoMeter{}},
 		store:     &store{pool: h.db.Pool(t), worker: "w", dest: "test", install: "x"},
-		throttled: newThrottled(amplitude.Limits{ThrottlePause: time.Minute}), turn: make(chan struct{}, 1), known: newKnown(knownProfiles), batcher: newBatcher(1),
+		throttled: newThrottled(amplitude.Limits{ThrottlePause: time.Minute}), turn: make(chan struct{}, 1), known: newKnown(knownProfiles, knownBytes), batcher: newBatcher(1),
 	}
 	type answer struct {
 		out *sorted

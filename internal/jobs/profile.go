@@ -173,6 +173,22 @@ func (p *profile) standsAt(at place) *profile {
 	return &c
 }
 
+// bytes is about how much memory the profile takes.
+func (p *profile) bytes() int {
+	const each = 128 // of a name: headers, versions, its place in a map
+	n := 2*each + len(p.seen)
+	for i := range p.traits {
+		n += each + len(p.traits[i].name) + len(p.traits[i].Value)
+	}
+	for name, c := range p.counters {
+		n += each + len(name) + len(c.Sum) + 8*len(c.Open)
+	}
+	for name := range p.unsure {
+		n += each + len(name)
+	}
+	return n
+}
+
 // isNew says that the profile has no row.
 func (p *profile) isNew() bool { return !p.place.tid.Valid }
 

@@ -182,7 +182,7 @@ func (r *Runner) begin(ctx context.Context) (*loop, error) {
 		lane:      newLane(flights, time.Now),
 		throttled: newThrottled(r.cfg.Sender.Limits()),
 		turn:      make(chan struct{}, 1),
-		known:     newKnown(knownProfiles),
+		known:     newKnown(knownProfiles, knownBytes),
 	}
 	l.beat = &beat{store: s, clock: &databaseClock{}, log: r.cfg.Logger, meter: r.cfg.Meter, about: l.about, onDeath: l.takenOver, onLook: l.known.otherWorkers}
 	err := retry.Do(ctx, newBackoff(), func(ctx context.Context) error {
