@@ -70,7 +70,6 @@ func (b *batcher) admit(id int64, attempt int, bundles []int64) *heldJob {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.held[job] = struct{}{}
-	delete(b.putOff, id)
 	for _, bundle := range bundles {
 		b.push(ref{bundle: bundle, job: job})
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
-	"waybill/internal/amplitude"
 	"waybill/internal/amplitude/amplitudetest"
 )
 
@@ -86,24 +85,31 @@ func TestEveryFieldIsPassedOnToRiver(t *testing.T) {
 	require.Equal(t, []string{"ID", "Attempt", "ErrData", "FinalizedAt", "MetadataDoMerge", "MetadataUpdates", "Now", "ScheduledAt", "Schema", "State"}, names)
 }
 
+// TestAJobIsCompletedByTheRecordOfItsBundles, also if it was taken for lost meanwhile and
+// waits once more; what a person has ended stays as it is.
 func TestAJobIsCompletedByTheRecordOfItsBundles(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, amplitudetest.Config{})
-	ids := h.enqueue(t, `{"key": "k", "user_id": "u1", "track": {"event": "E"}}`)
-	h.exec(t, "UPDATE waybill.river_job SET state = 'running', attempt = 1")
-	h.exec(t, "INSERT INTO waybill.worker (id) VALUES ('w')")
-	l := &loop{
-		cfg: Config{Mode: Deliver, Meter: NoMeter{}}, store: &store{pool: h.pool, worker: "w", dest: "test", install: "x"},
-		batcher: newBatcher(1), throttled: newThrottled(amplitude.Limits{ThrottlePause: time.Minute}), turn: make(chan struct{}, 1), known: newKnown(knownProfiles, knownBytes),
+	for was, is := range map[string]string{
+		"running": "completed", "available": "completed", "scheduled": "completed", "retryable": "completed", "cancelled": "cancelled",
+	} {
+		t.Run(was, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, amplitudetest.Config{})
+			ids := h.enqueue(t, `{"key": "k", "user_id": "u1", "track": {"event": "E"}}`)
+			h.exec(t, "UPDATE waybill.river_job SET state = 'running', attempt = 1")
+			h.exec(t, "INSERT INTO waybill.worker (id) VALUES ('w')")
+			l := preparing(h)
+			job := l.batcher.admit(ask[int64](t, h, "SELECT id FROM waybill.river_job"), 1, ids)
+			out, err := l.prepare(t.Context(), l.batcher.take(1), 0, roomy)
+			require.NoError(t, err)
+			f := l.newFlight(out.send, 0)
+			f.accept(f.plan(f.split.next()))
+			h.exec(t, "UPDATE waybill.river_job SET state = $1::text::waybill.river_job_state, finalized_at = CASE $1::text WHEN 'cancelled' THEN now() END", was)
+
+			require.NoError(t, f.record(t.Context()))
+
+			require.Equal(t, is, ask[string](t, h, "SELECT state FROM waybill.river_job WHERE state IN ('completed', 'cancelled') = (finalized_at IS NOT NULL)"))
+			require.True(t, l.batcher.isWritten(job.id))
+		})
 	}
-	job := l.batcher.admit(ask[int64](t, h, "SELECT id FROM waybill.river_job"), 1, ids)
-	out, err := l.prepare(t.Context(), l.batcher.take(1), 0, requestLimits{events: 100, bytes: 1 << 20})
-	require.NoError(t, err)
-	f := l.newFlight(out.send, 0)
-	f.accept(f.plan(f.split.next()))
-
-	require.NoError(t, f.record(t.Context()))
-
-	require.Equal(t, "completed", ask[string](t, h, "SELECT state FROM waybill.river_job WHERE finalized_at IS NOT NULL"))
-	require.True(t, l.batcher.isWritten(job.id))
 }

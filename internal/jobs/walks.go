@@ -18,6 +18,9 @@ type walks struct {
 	loop  *loop
 	steps []walkStep
 	wakes wakes
+	// strays are the jobs that the last look found claimed and not held, by id, with their
+	// attempt.
+	strays map[int64]int
 }
 
 type walkStep struct {
@@ -98,12 +101,37 @@ func (w *walks) takeDue(ctx context.Context) error {
 }
 
 // freeStrays gives back the jobs that the database says this worker runs and that it does
-// not hold. What is held is read first: a job that comes meanwhile is too young.
+// not hold, once two looks have found so. The age of a claim alone does not tell: the
+// database's clock may step forward, or this process pause, while a claim is being answered,
+// and River writes the end of a job a moment after it is held no more.
 func (w *walks) freeStrays(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, statementTimeout, errSlowStatement)
 	defer cancel()
+	before := w.strays
+	w.strays = map[int64]int{}
 	held := w.loop.batcher.heldIDs()
-	freed, err := w.loop.store.pool.Exec(ctx, query("strays"), w.loop.store.worker, held)
+	rows, err := w.loop.store.pool.Query(ctx, query("strays"), w.loop.store.worker, held)
+	if err != nil {
+		return fmt.Errorf("look for strays: %w", err)
+	}
+	var ids []int64
+	var attempts []int
+	var id int64
+	var attempt int
+	if _, err := pgx.ForEachRow(rows, []any{&id, &attempt}, func() error {
+		if was, found := before[id]; found && was == attempt {
+			ids, attempts = append(ids, id), append(attempts, attempt)
+		} else {
+			w.strays[id] = attempt
+		}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("look for strays: %w", err)
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	freed, err := w.loop.store.pool.Exec(ctx, query("strays_free"), w.loop.store.worker, ids, attempts)
 	if err != nil {
 		return fmt.Errorf("free strays: %w", err)
 	}

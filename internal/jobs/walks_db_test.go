@@ -133,17 +133,29 @@ func TestAJobWhoseClaimWasNeverAnsweredIsGivenBack(t *testing.T) {
 	h.enqueue(t, bought("held", "u2"))
 	h.enqueue(t, bought("young", "u3"))
 	h.enqueue(t, bought("foreign", "u4"))
+	h.enqueue(t, bought("claimed again", "u5"))
+	h.enqueue(t, bought("ending", "u6"))
 	h.exec(t, `UPDATE waybill.river_job SET state = 'running', attempt = 1, attempted_by = '{before,me}',
 		attempted_at = clock_timestamp() - CASE args ->> 'action_key' WHEN 'young' THEN interval '5 seconds' ELSE interval '1 minute' END`)
 	h.exec(t, "UPDATE waybill.river_job SET attempted_by = '{me,somebody}' WHERE args ->> 'action_key' = 'foreign'")
+	running := func() int { return ask[int](t, h, "SELECT count(*) FROM waybill.river_job WHERE state = 'running'") }
 	b := newBatcher(10)
 	b.admit(ask[int64](t, h, "SELECT id FROM waybill.river_job WHERE args ->> 'action_key' = 'held'"), 1, []int64{2})
 	l := &loop{cfg: Config{Logger: slog.New(slog.DiscardHandler), Meter: NoMeter{}}, store: &store{pool: h.pool, worker: "me"}, batcher: b}
 
-	require.NoError(t, newWalks(l).freeStrays(t.Context()))
+	w := newWalks(l)
 
+	require.NoError(t, w.freeStrays(t.Context()))
+	require.Equal(t, 6, running(), "one look is not enough")
+	h.exec(t, "UPDATE waybill.river_job SET attempt = 2 WHERE args ->> 'action_key' = 'claimed again'")
+	h.exec(t, "UPDATE waybill.river_job SET state = 'completed', finalized_at = now() WHERE args ->> 'action_key' = 'ending'")
+	require.NoError(t, w.freeStrays(t.Context()))
 	require.Equal(t, "stray", ask[string](t, h, "SELECT string_agg(args ->> 'action_key', ' ') FROM waybill.river_job WHERE state = 'available' AND attempt = 0"))
-	require.Equal(t, 3, ask[int](t, h, "SELECT count(*) FROM waybill.river_job WHERE state = 'running'"))
+	require.Equal(t, 4, running())
+
+	h.exec(t, "UPDATE waybill.river_job SET state = 'running', attempt = 1 WHERE args ->> 'action_key' = 'stray'")
+	require.NoError(t, w.freeStrays(t.Context()))
+	require.Equal(t, 4, running(), "it was found once since")
 }
 
 // Completed jobs go page after page while there are more; what is not due is left alone.

@@ -73,13 +73,14 @@ parked AS (
     ON CONFLICT (dest, kind, id) DO UPDATE
     SET parked_until = greatest(p.parked_until, EXCLUDED.parked_until)
 ),
--- Jobs of which every bundle has an outcome now. River would do the same a moment later, in
--- a statement that costs as much as all of this.
+-- Jobs of which every bundle has an outcome now, whatever has become of them meanwhile: one
+-- that was taken for lost has nothing left to do either. River would do the same a moment
+-- later, in a statement that costs as much as all of this.
 completed AS (
     UPDATE waybill.river_job AS j
     SET state = 'completed', finalized_at = clock_timestamp()
     FROM mine
-    WHERE j.id = ANY ($22::bigint[]) AND j.state = 'running'
+    WHERE j.id = ANY ($22::bigint[]) AND j.state IN ('running', 'available', 'scheduled', 'retryable')
 )
 SELECT (SELECT count(*) FROM mine), coalesce(array_agg(n), '{}'), coalesce(array_agg(tid), '{}'), pg_current_xact_id()::xid
 FROM profiles;

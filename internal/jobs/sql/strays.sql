@@ -1,9 +1,8 @@
--- Jobs that River claimed for this worker without the worker learning of it: the answer of
--- the fetch was lost on the way. Nobody else frees them, because this worker lives. A job
--- whose completion River has not written yet may come back this way too; Prepare then
--- finds its outcome. A claim that lies in the future is old: the clock has stepped back.
-UPDATE waybill.river_job AS j
-SET state = 'available', attempt = greatest(j.attempt - 1, 0)
+-- Jobs that this worker has claimed and does not hold: the answer of the fetch was lost on
+-- the way, or what River has to write about their end is. A claim that lies in the future is
+-- old: the clock has stepped back.
+SELECT j.id, j.attempt
+FROM waybill.river_job AS j
 WHERE j.state = 'running'
     AND j.queue = 'analytics'
     AND j.kind = 'bundle'
