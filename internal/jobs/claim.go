@@ -1,12 +1,16 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/rivertype"
@@ -28,8 +32,9 @@ type claims struct {
 }
 
 // crowdedFor is how long a worker leaves out what others have locked, once somebody had: an
-// operator who holds a job in an open transaction holds it for longer than one claim.
-const crowdedFor = 10 * time.Second
+// operator who holds a job in an open transaction holds it for longer than one claim, and a
+// claim that gives up has written for nothing.
+const crowdedFor = time.Minute
 
 // fetch takes jobs that are due. The rows hold what River and this package read of them: a
 // job's errors are there in number alone, and its arguments are the list of the bundles'
@@ -48,7 +53,7 @@ func (c *claims) take(ctx context.Context, params *riverdriver.JobGetAvailablePa
 	if at := c.crowded.Load(); c.busy.Load() && c.isAlone() && (at == nil || time.Since(*at) > crowdedFor) {
 		batch.Queue(claimAloneLimitsSQL)
 		claimed, err := c.ask(ctx, &batch, claimAloneSQL, params)
-		if !isLocked(err) {
+		if ctx.Err() != nil || !isHeldUp(err) {
 			return claimed, err
 		}
 		now := time.Now()
@@ -69,19 +74,30 @@ func (c *claims) ask(ctx context.Context, batch *pgx.Batch, statement string, pa
 	if err = c.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("claim jobs: %w", err)
 	}
+	slices.SortFunc(claimed, func(a, b *rivertype.JobRow) int { // an UPDATE answers in any order
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), a.ScheduledAt.Compare(b.ScheduledAt), cmp.Compare(a.ID, b.ID))
+	})
 	return claimed, nil
+}
+
+// isHeldUp says that a claim has waited for somebody's lock, or for those of many, longer
+// than it may.
+func isHeldUp(err error) bool {
+	const queryCanceled = "57014" // https://www.postgresql.org/docs/current/errcodes-appendix.html
+	var refused *pgconn.PgError
+	return isLocked(err) || errors.As(err, &refused) && refused.Code == queryCanceled
 }
 
 func scanClaimed(row pgx.CollectableRow, queue string) (*rivertype.JobRow, error) {
 	var (
 		job       = &rivertype.JobRow{Queue: queue, State: rivertype.JobStateRunning}
 		attempted time.Time
-		errors    int
+		failures  int
 	)
-	if err := row.Scan(&job.ID, &job.Kind, &job.Attempt, &job.MaxAttempts, &attempted, &job.ScheduledAt, &job.Metadata, &errors, &job.EncodedArgs); err != nil {
+	if err := row.Scan(&job.ID, &job.Priority, &job.Kind, &job.Attempt, &job.MaxAttempts, &attempted, &job.ScheduledAt, &job.Metadata, &failures, &job.EncodedArgs); err != nil {
 		return nil, err
 	}
 	job.AttemptedAt = &attempted
-	job.Errors = make([]rivertype.AttemptError, errors)
+	job.Errors = make([]rivertype.AttemptError, failures)
 	return job, nil
 }

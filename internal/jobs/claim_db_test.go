@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/stretchr/testify/require"
@@ -110,7 +111,7 @@ func TestAClaimTakesTheMostUrgentOfWhatIsDue(t *testing.T) {
 	inBothWays(t, func(t *testing.T, h *house, c *claims) {
 		h.enqueueMany(t, 6)
 		ids := jobIDs(t, h)
-		h.exec(t, "UPDATE waybill.river_job SET priority = 3 WHERE id = $1", ids[0])
+		h.exec(t, "UPDATE waybill.river_job SET priority = 3 WHERE id = $1", ids[0]) // it stands first in the table
 		h.exec(t, "UPDATE waybill.river_job SET scheduled_at = now() + interval '1 hour' WHERE id = $1", ids[1])
 		h.exec(t, "UPDATE waybill.river_job SET queue = 'another' WHERE id = $1", ids[2])
 		h.exec(t, "UPDATE waybill.river_job SET state = 'cancelled', finalized_at = now() WHERE id = $1", ids[3])
@@ -120,7 +121,24 @@ func TestAClaimTakesTheMostUrgentOfWhatIsDue(t *testing.T) {
 		rest, err := fetchIDs(t.Context(), c, 10)
 		require.NoError(t, err)
 		require.Equal(t, ids[:1], rest)
+
+		h.exec(t, "UPDATE waybill.river_job SET state = 'available', finalized_at = NULL, queue = $1, scheduled_at = now(), priority = 1 + (id % 2)", Queue)
+		h.exec(t, "UPDATE waybill.river_job SET scheduled_at = now() - interval '1 second' WHERE id = $1", ids[5])
+		want := ask[[]int64](t, h, "SELECT array_agg(id ORDER BY priority, scheduled_at, id) FROM waybill.river_job")
+		c.busy.Store(true)
+		all, err := fetchIDs(t.Context(), c, 10)
+		require.NoError(t, err)
+		require.Equal(t, want, all, "and in that order")
 	})
+}
+
+func TestAClaimIsHeldUpByLocksAndByTime(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]bool{"55P03": true, "40P01": true, "57014": true, "40001": false, "57P01": false} {
+		require.Equal(t, want, isHeldUp(fmt.Errorf("claim jobs: %w", &pgconn.PgError{Code: code})), code)
+	}
+	require.False(t, isHeldUp(nil))
+	require.False(t, isHeldUp(context.DeadlineExceeded))
 }
 
 // TestAWorkerThatIsAloneLocksNoJobs before it takes them: the log has a record less of each.

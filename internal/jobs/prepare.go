@@ -94,7 +94,7 @@ func (l *loop) prepare(ctx context.Context, refs []ref, life int64, limits reque
 			l.known.learn(try)
 			l.batcher.reserve(try.send.request, try.send.reserved)
 			return try, nil
-		case how == trusting && (errors.Is(err, errChanged) || isDuplicate(err) || isLocked(err)):
+		case how == trusting && (errors.Is(err, errChanged) || isLocked(err)):
 			how = asking
 		case errors.Is(err, errShort):
 			// Somebody is new, or was cleaned away. Rows are made in a transaction of
@@ -209,9 +209,11 @@ func queueStanding(batch *pgx.Batch, dest string, out *sorted) {
 
 func queueProfiles(batch *pgx.Batch, dest string, out *sorted) {
 	rows, seen, made := out.profileRows()
-	if len(made.ids) > 0 {
+	if n := len(made.ids); n > 0 {
 		batch.Queue(profilesNewSQL, dest, made.kinds, made.ids, made.traits, made.counters, made.unsure,
-			made.seen, made.seenAt, made.seenID, made.requests)
+			made.seen, made.seenAt, made.seenID, made.requests).Exec(func(written pgconn.CommandTag) error {
+			return allWritten(int(written.RowsAffected()), n)
+		})
 	}
 	if n := len(rows.ids); n > 0 {
 		tids, xids, had := out.places(wanted{rows.kinds, rows.ids})

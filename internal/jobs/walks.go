@@ -168,11 +168,13 @@ func (w *walks) pullAhead(ctx context.Context) error {
 	return nil
 }
 
-// take takes one step if it is due and no other worker is at it, and counts its rows.
+// take takes one step if it is due and no other worker is at it, and counts its rows. It is
+// planned anew each time: a step comes seldom, and a plan from when a table was small reads
+// all of it for every row once it is not.
 func (w *walks) take(ctx context.Context, step walkStep) (n int, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, statementTimeout, errSlowStatement)
 	defer cancel()
-	if err := w.loop.store.pool.QueryRow(ctx, step.sql, step.every).Scan(&n); err != nil {
+	if err := w.loop.store.pool.QueryRow(ctx, step.sql, pgx.QueryExecModeExec, step.every).Scan(&n); err != nil {
 		return 0, fmt.Errorf("%s: %w", step.name, err)
 	}
 	if n > 0 && step.said != nil {

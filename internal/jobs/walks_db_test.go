@@ -107,6 +107,20 @@ func TestTheSweepGoesAllTheWay(t *testing.T) {
 	require.Equal(t, 5, ask[int](t, h, "SELECT count(*) FROM waybill.river_job"))
 }
 
+// TestAWalkIsPlannedAnewEachTime: a plan from when the tables were small reads all of one for
+// each row of another once they are not.
+func TestAWalkIsPlannedAnewEachTime(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, amplitudetest.Config{})
+	pool := h.db.Pool(t, func(cfg *pgxpool.Config) { cfg.MaxConns = 1 })
+	for _, name := range []string{"orphans", "jobs", "payloads", "profiles", "violations"} {
+		h.step(t, pool, name)
+	}
+	var kept int
+	require.NoError(t, pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%waybill.' || 'walk%'").Scan(&kept))
+	require.Zero(t, kept)
+}
+
 // TestTheSweepTakesFromWorkersWithoutARow covers what a worker leaves whose heartbeat row
 // somebody deleted.
 func TestTheSweepTakesFromWorkersWithoutARow(t *testing.T) {

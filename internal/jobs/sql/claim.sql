@@ -17,5 +17,5 @@ SET state = 'running',
     attempted_by = j.attempted_by[greatest(cardinality(j.attempted_by) - $3::int + 2, 1):] || ARRAY[$4::text]
 FROM due
 WHERE j.id = due.id
-RETURNING j.id, j.kind, j.attempt, j.max_attempts, j.attempted_at, j.scheduled_at, j.metadata,
+RETURNING j.id, j.priority, j.kind, j.attempt, j.max_attempts, j.attempted_at, j.scheduled_at, j.metadata,
     coalesce(cardinality(j.errors), 0), coalesce(j.args -> 'bundle_ids', '[]');
