@@ -12,8 +12,8 @@ import (
 )
 
 // backlogs are how fast a worker that has just started drains the first of few and of many that wait, of the same users.
-// A part of each is measured that leaves something behind, and the same part of both: nearly all of the smallest, and
-// nearly all of the one before.
+// The same part of both is measured, and one that leaves more behind than a worker holds, so that both have as much under
+// way at its end: half of the smallest, and nearly all of the one before.
 func (b *bench) backlogs(ctx context.Context, _ int) error {
 	columns := figures.Columns{Title: "The first that wait, 1 a call", Ours: "of many", Against: "of few"}
 	sizes := b.sizes.waiting
@@ -24,7 +24,7 @@ func (b *bench) backlogs(ctx context.Context, _ int) error {
 		var first float64
 		for i, waiting := range sizes {
 			b.say("  %d waiting, round %d", waiting, round+1)
-			parts := []int{nearly(sizes[0]), nearly(sizes[max(i-1, 0)]), nearly(sizes[min(i, len(sizes)-2)])}
+			parts := []int{sizes[0] / 2, nearly(sizes[max(i-1, 0)]), nearly(sizes[min(i, len(sizes)-2)])}
 			all, err := b.drainFirst(ctx, shop, waiting, parts)
 			if err != nil {
 				return err

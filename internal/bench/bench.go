@@ -37,7 +37,7 @@ var (
 	}
 	quick = sizes{
 		rounds: 3, few: 1, drain: 30_000, vary: 10_000, commit: 300 * time.Millisecond, pairs: 100,
-		steady: 4 * time.Second, idle: 5 * time.Second, waiting: []int{5_000, 20_000},
+		steady: 4 * time.Second, idle: 5 * time.Second, waiting: []int{10_000, 20_000},
 		sustain: 10 * time.Second, outage: 5 * time.Second, overdue: 20_000, soak: 30 * time.Second, bench: "100ms",
 	}
 )
