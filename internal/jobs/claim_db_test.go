@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -234,6 +235,31 @@ func TestAJobThatSomebodyHoldsHoldsUpOneClaim(t *testing.T) {
 	got, err = fetchIDs(t.Context(), c, 2)
 	require.NoError(t, err)
 	require.Equal(t, ids[:1], got)
+}
+
+// TestAClaimIsBoundedAsAWhole: each of many locks may be had just in time. The limit is set in
+// the transaction of the claim, and has to hold for the statement after it.
+func TestAClaimIsBoundedAsAWhole(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, amplitudetest.Config{})
+	h.enqueueMany(t, 1)
+	somebody, err := h.pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer somebody.Rollback(context.Background()) //nolint:errcheck // ends what the test did not
+	_, err = somebody.Exec(t.Context(), "SELECT FROM waybill.river_job FOR UPDATE")
+	require.NoError(t, err)
+	c := alone(h.db.Pool(t, func(cfg *pgxpool.Config) { cfg.MaxConns = 1 }))
+
+	var batch pgx.Batch
+	batch.Queue(strings.ReplaceAll(claimAloneLimitsSQL, "'50ms'", "'0'"))
+	_, err = c.ask(t.Context(), &batch, claimAloneSQL, claiming("w", 1))
+
+	var refused *pgconn.PgError
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, "57014", refused.Code)
+	var after string
+	require.NoError(t, c.pool.QueryRow(t.Context(), "SELECT current_setting('statement_timeout')").Scan(&after))
+	require.Equal(t, "0", after, "and for nothing else")
 }
 
 // TestAJobThatIsCancelledDuringAClaimIsNotTaken by a worker that is alone and waits for it.
