@@ -37,7 +37,7 @@ func (b *bench) backlogs(ctx context.Context, _ int) error {
 			if i > 1 {
 				b.compare(backlogFigure(columns, waiting, sizes[i-1], parts[1]), all.rates[1], before.rates[2], "")
 			}
-			b.note(memoryFigure(columns, waiting), all.memory)
+			b.noteMemory(memoryFigure(columns, waiting), all.memory)
 			before = all
 		}
 	}
@@ -56,7 +56,7 @@ func backlogFigure(columns figures.Columns, many, few, part int) figures.Figure 
 }
 
 func memoryFigure(columns figures.Columns, waiting int) figures.Figure {
-	f := figures.Figure{ID: fmt.Sprintf("memory_%d", waiting), Part: columns, What: fmt.Sprintf("worker memory, %s, MiB", short(waiting)), Unit: "MiB"}
+	f := figures.Figure{ID: fmt.Sprintf("memory_%d", waiting), Part: columns, What: fmt.Sprintf("worker memory, %s, MiB", short(waiting))}
 	if waiting == 1_000_000 {
 		f.Limit = atMost(150)
 	}
@@ -77,7 +77,7 @@ func short(n int) string {
 // backlog is how fast a worker drains what waits.
 type backlog struct {
 	rates  []float64 // bundles a second, of each part
-	memory float64   // MiB resident at most
+	memory int64     // bytes resident at most
 }
 
 // drainFirst lets many wait, one a call, has a worker deliver the largest of the parts of it, and measures from its
@@ -108,7 +108,7 @@ func (h *house) drainFirst(ctx context.Context, shop workload.Shop, waiting int,
 	if err != nil {
 		return b, err
 	}
-	b.memory = float64(took.maxBytes) / (1 << 20)
+	b.memory = took.maxBytes
 	for _, part := range parts {
 		var rate float64
 		if err := h.ours.pool.QueryRow(ctx, query("first_rate"), part).Scan(&rate); err != nil {

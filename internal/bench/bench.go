@@ -77,6 +77,15 @@ func (b *bench) note(f figures.Figure, ours float64) {
 	into.Ours = append(into.Ours, ours)
 }
 
+// noteMemory enters what a worker has had resident at most.
+func (b *bench) noteMemory(f figures.Figure, peak int64) {
+	if f.Unit = "MiB"; peak == 0 {
+		b.absent(f, "the system does not tell")
+		return
+	}
+	b.note(f, float64(peak)/(1<<20))
+}
+
 // absent says why a figure is not there.
 func (b *bench) absent(f figures.Figure, why string) {
 	b.figure(f).Absent = why

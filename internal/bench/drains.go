@@ -110,5 +110,5 @@ func (b *bench) costs(single, many, stock drained) {
 	cpu("cpu_postgres_bulk", "Postgres, to drain, 100 a call", perAction(many.postgresCPU, many.n), perAction(stock.postgresCPU, stock.n))
 	cpu("cpu_worker_bulk", "worker, 100 a call", perAction(many.worker.cpu, many.n), perAction(stock.worker.cpu, stock.n))
 	b.note(figures.Figure{ID: "cpu_endpoint", Part: part, What: "endpoint", Unit: "µs"}, perAction(many.sinkCPU, many.n))
-	b.note(figures.Figure{ID: "memory_drain", Part: part, What: "worker memory, 1 a call, MiB", Unit: "MiB", Limit: atMost(150)}, float64(single.worker.maxBytes)/(1<<20))
+	b.noteMemory(figures.Figure{ID: "memory_drain", Part: part, What: "worker memory, 1 a call, MiB", Limit: atMost(150)}, single.worker.maxBytes)
 }

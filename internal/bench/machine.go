@@ -72,6 +72,22 @@ func processCPU(pid int) (time.Duration, bool) {
 	return s.own, err == nil
 }
 
+// peakBytes is the most memory that a process has had resident so far, 0 if the system does not tell. It is asked of the
+// living: what is told of a child that has ended begins with the peak of the process that started it.
+func peakBytes(pid int) int64 {
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		var kilobytes int64
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kilobytes); n == 1 {
+			return kilobytes << 10
+		}
+	}
+	return 0
+}
+
 // familyCPU is what a process and its children have used so far, those that have ended included. Postgres is such a
 // family.
 func familyCPU(pid int) (total time.Duration, ok bool) {

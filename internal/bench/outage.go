@@ -14,7 +14,7 @@ import (
 // outage is what it costs when Amplitude is away, and how it ends.
 type outage struct {
 	wal    float64 // KB a second
-	memory float64 // MiB resident at most
+	memory int64   // bytes resident at most
 	until  float64 // s from its return to the first outcome
 	before float64 // bundles a second
 	after  float64
@@ -30,7 +30,7 @@ func (b *bench) outages(ctx context.Context, _ int) error {
 	b.compare(figures.Figure{ID: "outage_after", Part: part, What: "drain when it is over, bundles/s", Unit: "bundles/s", Rival: "before"}, o.after, o.before, "")
 	b.note(figures.Figure{ID: "outage_until", Part: part, What: "to the first outcome after it, s", Unit: "s"}, o.until)
 	b.note(figures.Figure{ID: "outage_wal", Part: part, What: "WAL meanwhile, KB/s", Unit: "KB/s"}, o.wal)
-	b.note(figures.Figure{ID: "outage_memory", Part: part, What: "worker memory, MiB", Unit: "MiB"}, o.memory)
+	b.noteMemory(figures.Figure{ID: "outage_memory", Part: part, What: "worker memory, MiB"}, o.memory)
 	return nil
 }
 
@@ -65,7 +65,7 @@ func (h *house) outageOf(ctx context.Context, t trial, d time.Duration) (o outag
 	if err != nil {
 		return o, err
 	}
-	o.memory = float64(took.maxBytes) / (1 << 20)
+	o.memory = took.maxBytes
 	return o, h.ours.pool.QueryRow(ctx, query("recorded_since"), back).Scan(&o.until, &o.after)
 }
 

@@ -89,11 +89,12 @@ func (p *process) firstLine(ctx context.Context) (string, error) {
 // usage is what a process took in all its life.
 type usage struct {
 	cpu      time.Duration
-	maxBytes int64 // most memory resident at one time
+	maxBytes int64 // most memory resident at one time, until it was asked to end; 0 if the system does not tell
 }
 
 // stop asks the child to end and returns what it took. A child that will not end within 30 s is killed.
 func (p *process) stop() (usage, error) {
+	peak := peakBytes(p.pid)
 	p.signal(syscall.SIGTERM)
 	patience := time.AfterFunc(30*time.Second, func() { p.signal(syscall.SIGKILL) })
 	<-p.finished
@@ -101,14 +102,7 @@ func (p *process) stop() (usage, error) {
 	if !p.state.Success() && !p.killedBy(syscall.SIGTERM) {
 		return usage{}, p.failure()
 	}
-	u := usage{cpu: p.state.UserTime() + p.state.SystemTime()}
-	if r, ok := p.state.SysUsage().(*syscall.Rusage); ok {
-		u.maxBytes = r.Maxrss
-		if runtime.GOOS != "darwin" {
-			u.maxBytes *= 1024
-		}
-	}
-	return u, nil
+	return usage{cpu: p.state.UserTime() + p.state.SystemTime(), maxBytes: peak}, nil
 }
 
 func (p *process) killedBy(sig syscall.Signal) bool {

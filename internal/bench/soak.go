@@ -77,7 +77,7 @@ func (b *bench) soaked(s sustained, rate float64, middle, end tables) {
 	}
 	b.note(figures.Figure{ID: "soak_rate", Part: part, What: "bundles/s", Unit: "bundles/s"}, s.rate())
 	b.note(figures.Figure{ID: "soak_wal", Part: part, What: "WAL, KB a bundle", Unit: "KB"}, float64(s.wal)/float64(s.n)/1000)
-	b.note(figures.Figure{ID: "soak_memory", Part: part, What: "worker memory, MiB", Unit: "MiB"}, float64(s.worker.maxBytes)/(1<<20))
+	b.noteMemory(figures.Figure{ID: "soak_memory", Part: part, What: "worker memory, MiB"}, s.worker.maxBytes)
 }
 
 // tables are what there is to know about each, by name.

@@ -202,7 +202,7 @@ func (b *bench) sustained(ctx context.Context, _ int) error {
 		b.compare(figures.Figure{ID: "sustained_wal_" + way.id, Part: part, What: way.what + ", WAL, KB", Unit: "KB", Rival: "stock River"},
 			float64(ours.wal)/float64(ours.n)/1000, float64(stock.wal)/float64(stock.n)/1000, refused)
 		b.note(figures.Figure{ID: "sustained_drift_" + way.id, Part: part, What: way.what + ", last third ÷ first", Unit: "1"}, ours.last/ours.first)
-		b.note(figures.Figure{ID: "sustained_memory_" + way.id, Part: part, What: way.what + ", worker memory, MiB", Unit: "MiB"}, float64(ours.worker.maxBytes)/(1<<20))
+		b.noteMemory(figures.Figure{ID: "sustained_memory_" + way.id, Part: part, What: way.what + ", worker memory, MiB"}, ours.worker.maxBytes)
 	}
 	return nil
 }
