@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"waybill/internal/bench/figures"
@@ -97,11 +98,7 @@ func (h *house) drainFirst(ctx context.Context, shop workload.Shop, waiting int,
 		return b, err
 	}
 	defer worker.kill()
-	most := 0
-	for _, part := range parts {
-		most = max(most, part)
-	}
-	if err := h.awaitRecorded(ctx, worker, most); err != nil {
+	if err := h.awaitRecorded(ctx, worker, slices.Max(parts)); err != nil {
 		return b, err
 	}
 	took, err := worker.stop()

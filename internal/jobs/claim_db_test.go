@@ -54,6 +54,18 @@ func jobIDs(t *testing.T, h *house) []int64 {
 	return ask[[]int64](t, h, "SELECT array_agg(id ORDER BY id) FROM waybill.river_job")
 }
 
+// somebody does something in a transaction that stays open until it is committed, or the test
+// ends.
+func (h *house) somebody(t *testing.T, sql string, args ...any) pgx.Tx {
+	t.Helper()
+	tx, err := h.pool.Begin(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
+	_, err = tx.Exec(t.Context(), sql, args...)
+	require.NoError(t, err)
+	return tx
+}
+
 func claiming(by string, most int) *riverdriver.JobGetAvailableParams {
 	return &riverdriver.JobGetAvailableParams{ClientID: by, MaxAttemptedBy: 3, MaxToLock: most, Queue: Queue}
 }
@@ -205,11 +217,7 @@ func TestAJobThatSomebodyHoldsHoldsUpOneClaim(t *testing.T) {
 	h := newHouse(t, amplitudetest.Config{})
 	h.enqueueMany(t, 3)
 	ids := jobIDs(t, h)
-	somebody, err := h.pool.Begin(t.Context())
-	require.NoError(t, err)
-	defer somebody.Rollback(context.Background()) //nolint:errcheck // ends what the test did not
-	_, err = somebody.Exec(t.Context(), "SELECT FROM waybill.river_job WHERE id = $1 FOR UPDATE", ids[0])
-	require.NoError(t, err)
+	somebody := h.somebody(t, "SELECT FROM waybill.river_job WHERE id = $1 FOR UPDATE", ids[0])
 
 	c := alone(h.pool)
 	got, err := fetchIDs(t.Context(), c, 2)
@@ -243,16 +251,12 @@ func TestAClaimIsBoundedAsAWhole(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, amplitudetest.Config{})
 	h.enqueueMany(t, 1)
-	somebody, err := h.pool.Begin(t.Context())
-	require.NoError(t, err)
-	defer somebody.Rollback(context.Background()) //nolint:errcheck // ends what the test did not
-	_, err = somebody.Exec(t.Context(), "SELECT FROM waybill.river_job FOR UPDATE")
-	require.NoError(t, err)
+	h.somebody(t, "SELECT FROM waybill.river_job FOR UPDATE")
 	c := alone(h.db.Pool(t, func(cfg *pgxpool.Config) { cfg.MaxConns = 1 }))
 
 	var batch pgx.Batch
 	batch.Queue(strings.ReplaceAll(claimAloneLimitsSQL, "'50ms'", "'0'"))
-	_, err = c.ask(t.Context(), &batch, claimAloneSQL, claiming("w", 1))
+	_, err := c.ask(t.Context(), &batch, claimAloneSQL, claiming("w", 1))
 
 	var refused *pgconn.PgError
 	require.ErrorAs(t, err, &refused)
@@ -268,17 +272,12 @@ func TestAJobThatIsCancelledDuringAClaimIsNotTaken(t *testing.T) {
 	h := newHouse(t, amplitudetest.Config{})
 	h.enqueueMany(t, 2)
 	ids := jobIDs(t, h)
-	somebody, err := h.pool.Begin(t.Context())
-	require.NoError(t, err)
-	defer somebody.Rollback(context.Background()) //nolint:errcheck // ends what the test did not
-	_, err = somebody.Exec(t.Context(), "UPDATE waybill.river_job SET state = 'cancelled', finalized_at = now() WHERE id = $1", ids[0])
-	require.NoError(t, err)
+	somebody := h.somebody(t, "UPDATE waybill.river_job SET state = 'cancelled', finalized_at = now() WHERE id = $1", ids[0])
 
-	// Without a limit: what is tested is what comes after the wait.
 	var got []int64
 	var group errgroup.Group
 	group.Go(func() error {
-		var batch pgx.Batch
+		var batch pgx.Batch // without limits: what is tested is what comes after the wait
 		claimed, err := alone(h.pool).ask(t.Context(), &batch, claimAloneSQL, claiming("w", 2))
 		if err != nil {
 			return err

@@ -20,8 +20,8 @@ page AS MATERIALIZED (
         LIMIT 5000
     ) AS b
 ),
--- OFFSET 0 keeps the planner from reading a table as a whole, which it does as long as
--- nobody has told it how much the page leaves over.
+-- OFFSET 0 makes it a look-up for each row of the page. Left to itself the planner reads a
+-- table as a whole for them, as long as nobody has counted what is in it.
 unsettled AS MATERIALIZED (
     SELECT p.*, j.state
     FROM page AS p
