@@ -146,7 +146,7 @@ func TestTheLimitsOfWhatIsOrdinary(t *testing.T) {
 }
 
 // TestEveryRoadRecordsTheSame takes ordinary bundles and others through the door alone, in
-// an array of one and among others.
+// an array of one and among others, of which none or some have been here before.
 func TestEveryRoadRecordsTheSame(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t).Pool(t)
@@ -165,8 +165,8 @@ func TestEveryRoadRecordsTheSame(t *testing.T) {
 		"a typo":         `"user_id": "u", "trak": 1, "track": {"event": "X"}`,
 		"a time to come": `"user_id": "u", "occurred_at": "2126-01-31T10:00:00Z", "track": {"event": "X"}`,
 	} {
-		road := func(format string) (got answer, row string) {
-			key := name + " by " + format
+		road := func(by, format string) (got answer, row string) {
+			key := name + " " + by
 			bundle := fmt.Sprintf(`{"key": %q, %s}`, key, members)
 			got = enqueue(t, onPool{pool}, fmt.Sprintf(format, bundle))[0]
 			require.Equal(t, key, *got.Key, name)
@@ -183,11 +183,16 @@ func TestEveryRoadRecordsTheSame(t *testing.T) {
 			got.BundleID, got.Key = nil, nil
 			return got, row
 		}
-		alone, row := road("%s")
-		for _, format := range []string{"[%s]", "[%s, " + order("beside "+name) + "]"} {
-			got, same := road(format)
-			require.Equal(t, alone, got, "%s by %s", name, format)
-			require.Equal(t, row, same, "%s by %s", name, format)
+		alone, row := road("alone", "%s")
+		for by, format := range map[string]string{
+			"in an array of one":        "[%s]",
+			"among new ones":            "[%s, " + order("beside "+name) + "]",
+			"among some that are known": "[%s, " + order("known") + ", " + order("known") + "]",
+			"and the same once more":    "[%[1]s, %[1]s]",
+		} {
+			got, same := road(by, format)
+			require.Equal(t, alone, got, "%s %s", name, by)
+			require.Equal(t, row, same, "%s %s", name, by)
 		}
 	}
 }
