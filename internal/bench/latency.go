@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"waybill/internal/bench/figures"
@@ -120,15 +121,20 @@ func (b *bench) latencies(ctx context.Context, _ int) error {
 	return nil
 }
 
-// idles are what a worker takes that has nothing to do.
+// idles are what a worker takes that has nothing to do, beside a client of River's as it comes: most of both is
+// waking up.
 func (b *bench) idles(ctx context.Context, _ int) error {
-	i, err := b.idleFor(ctx, b.sizes.idle)
+	ours, err := b.idleFor(ctx, b.ours, b.startWorker)
 	if err != nil {
 		return err
 	}
-	part := figures.Columns{Title: "An idle worker", Ours: "waybill"}
-	b.note(figures.Figure{ID: "idle_cpu", Part: part, What: "% of a core", Unit: "%", Limit: atMost(1)}, i.cpu)
-	b.note(figures.Figure{ID: "idle_queries", Part: part, What: "queries/s", Unit: "1/s", Limit: atMost(30)}, i.queries)
+	stock, err := b.idleFor(ctx, b.stock, b.startStockAsItComes)
+	if err != nil {
+		return err
+	}
+	part := figures.Columns{Title: "An idle worker", Ours: "waybill", Against: "river"}
+	b.compare(figures.Figure{ID: "idle_cpu", Part: part, What: "% of a core", Unit: "%", Apart: true, Limit: atMost(1)}, ours.cpu, stock.cpu, "")
+	b.compare(figures.Figure{ID: "idle_queries", Part: part, What: "queries/s", Unit: "1/s", Apart: true, Limit: atMost(30)}, ours.queries, stock.queries, "")
 	return nil
 }
 
@@ -138,16 +144,16 @@ type idle struct {
 	queries float64 // a second
 }
 
-// idleFor measures for a while, after the first seconds.
-func (h *house) idleFor(ctx context.Context, d time.Duration) (i idle, err error) {
-	if err := h.fresh(ctx); err != nil {
+// idleFor measures one side's worker for a while, after the first seconds.
+func (b *bench) idleFor(ctx context.Context, s *side, start func(context.Context) (*process, error)) (i idle, err error) {
+	if err := b.fresh(ctx); err != nil {
 		return i, err
 	}
-	if err := h.countStatements(ctx, h.ours, true); err != nil {
+	if err := b.countStatements(ctx, s, true); err != nil {
 		return i, err
 	}
-	defer h.countStatements(ctx, h.ours, false) //nolint:errcheck // the database is dropped anyway
-	worker, err := h.startWorker(ctx)
+	defer b.countStatements(ctx, s, false) //nolint:errcheck // the database is dropped anyway
+	worker, err := start(ctx)
 	if err != nil {
 		return i, err
 	}
@@ -158,15 +164,15 @@ func (h *house) idleFor(ctx context.Context, d time.Duration) (i idle, err error
 	}
 	cpu, known := processCPU(worker.pid)
 	var before, after int64
-	if err := h.ours.pool.QueryRow(ctx, query("statements")).Scan(&before); err != nil {
+	if err := s.pool.QueryRow(ctx, query("statements")).Scan(&before); err != nil {
 		return i, err
 	}
 	begin := time.Now()
-	if err := pause(ctx, d); err != nil {
+	if err := pause(ctx, b.sizes.idle); err != nil {
 		return i, err
 	}
 	cpuThen, _ := processCPU(worker.pid)
-	if err := h.ours.pool.QueryRow(ctx, query("statements")).Scan(&after); err != nil {
+	if err := s.pool.QueryRow(ctx, query("statements")).Scan(&after); err != nil {
 		return i, err
 	}
 	took := time.Since(begin).Seconds()
@@ -178,13 +184,14 @@ func (h *house) idleFor(ctx context.Context, d time.Duration) (i idle, err error
 	return i, err
 }
 
-// countStatements switches pg_stat_statements for the connections to come.
+// countStatements switches pg_stat_statements for the connections to come to a side.
 func (h *house) countStatements(ctx context.Context, s *side, on bool) error {
+	alter := "ALTER DATABASE " + pgx.Identifier{s.name}.Sanitize()
 	if !on {
-		_, err := h.control.Exec(ctx, `ALTER DATABASE waybill RESET pg_stat_statements.track`)
+		_, err := h.control.Exec(ctx, alter+" RESET pg_stat_statements.track")
 		return err
 	}
-	if _, err := h.control.Exec(ctx, `ALTER DATABASE waybill SET pg_stat_statements.track = 'all'`); err != nil {
+	if _, err := h.control.Exec(ctx, alter+" SET pg_stat_statements.track = 'all'"); err != nil {
 		return err
 	}
 	_, err := s.pool.Exec(ctx, `SELECT pg_stat_statements_reset()`)

@@ -109,9 +109,12 @@ func endpointCommand() *cobra.Command {
 }
 
 func riverCommand() *cobra.Command {
-	return &cobra.Command{Use: "river", Hidden: true, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		return runStock(cmd.Context(), os.Getenv("BENCH_DATABASE_URL"), cmd.OutOrStdout())
+	var poll time.Duration
+	c := &cobra.Command{Use: "river", Hidden: true, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		return runStock(cmd.Context(), os.Getenv("BENCH_DATABASE_URL"), poll, cmd.OutOrStdout())
 	}}
+	c.Flags().DurationVar(&poll, "poll", stockPoll, "")
+	return c
 }
 
 func profiledCommand() *cobra.Command {

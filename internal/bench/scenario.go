@@ -31,7 +31,7 @@ var scenarios = []scenario{
 	{"enqueue", "business transactions", true, manyRounds, takes(45, 8), (*bench).enqueues},
 	{"bulk", "bulk calls", false, manyRounds, takes(20, 4), (*bench).bulks},
 	{"steady", "200 a second", true, fewRounds, takes(24, 7), (*bench).latencies},
-	{"idle", "an idle worker", true, oneRound, takes(25, 9), (*bench).idles},
+	{"idle", "an idle worker", true, fewRounds, takes(50, 17), (*bench).idles},
 	{"latency", "slower and faster endpoints", false, fewRounds, takes(50, 20), (*bench).endpoints},
 	{"failing", "refused bundles", false, fewRounds, takes(40, 15), (*bench).failures},
 	{"hot", "one user with half the traffic", false, fewRounds, takes(40, 18), (*bench).hotUsers},

@@ -41,8 +41,8 @@ type stockWorker struct {
 // Work implements river.Worker.
 func (stockWorker) Work(context.Context, *river.Job[stockArgs]) error { return nil }
 
-// runStock is the other side's worker process: it completes jobs until ctx ends.
-func runStock(ctx context.Context, databaseURL string, stdout io.Writer) error {
+// runStock is the other side's worker process: it completes jobs until ctx ends, and asks for them so often.
+func runStock(ctx context.Context, databaseURL string, poll time.Duration, stdout io.Writer) error {
 	config, err := pgxpool.ParseConfig(databaseURL)
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func runStock(ctx context.Context, databaseURL string, stdout io.Writer) error {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, stockWorker{})
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		FetchCooldown: stockCooldown, FetchPollInterval: stockPoll,
+		FetchCooldown: stockCooldown, FetchPollInterval: poll,
 		Logger:  slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: stockWorkers}},
 		Workers: workers,
@@ -76,7 +76,16 @@ func runStock(ctx context.Context, databaseURL string, stdout io.Writer) error {
 
 // startStock starts the process of runStock.
 func (h *house) startStock(ctx context.Context) (*process, error) {
-	p, err := spawn(h.logs(), "river", append(os.Environ(), "BENCH_DATABASE_URL="+h.stock.url), h.self, "river")
+	return h.startStockAt(ctx, stockPoll)
+}
+
+// startStockAsItComes starts one that polls as River does by itself: it is told of jobs that come.
+func (h *house) startStockAsItComes(ctx context.Context) (*process, error) {
+	return h.startStockAt(ctx, river.FetchPollIntervalDefault)
+}
+
+func (h *house) startStockAt(ctx context.Context, poll time.Duration) (*process, error) {
+	p, err := spawn(h.logs(), "river", append(os.Environ(), "BENCH_DATABASE_URL="+h.stock.url), h.self, "river", "--poll", poll.String())
 	if err != nil {
 		return nil, err
 	}

@@ -17,8 +17,8 @@ import (
 const (
 	fetchCooldown = 20 * time.Millisecond
 	busyPoll      = 100 * time.Millisecond
-	idlePoll      = 220 * time.Millisecond // River adds up to a tenth: a bundle waits 242 ms at most
-	idleAfter     = 10 * time.Second       // without a job
+	idlePoll      = 450 * time.Millisecond // River adds up to a tenth: a bundle waits 495 ms at most
+	idleAfter     = 30 * time.Second       // without a job
 )
 
 // nextPoll is how long after a claim the next one is due.
