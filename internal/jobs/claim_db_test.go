@@ -145,6 +145,23 @@ func TestAClaimTakesTheMostUrgentOfWhatIsDue(t *testing.T) {
 	})
 }
 
+// TestAJobThatAnOperatorPutFirstIsClaimedFirst, however far back: a claim is one answer, and
+// what cannot be read of one job would keep all others waiting.
+func TestAJobThatAnOperatorPutFirstIsClaimedFirst(t *testing.T) {
+	inBothWays(t, func(t *testing.T, h *house, c *claims) {
+		h.enqueueMany(t, 3)
+		ids := jobIDs(t, h)
+		h.exec(t, "UPDATE waybill.river_job SET scheduled_at = '-infinity' WHERE id = $1", ids[1])
+		h.exec(t, "UPDATE waybill.river_job SET scheduled_at = '4713-01-01 BC' WHERE id = $1", ids[2])
+
+		claimed, err := fetchIDs(t.Context(), c, 10)
+
+		require.NoError(t, err)
+		require.ElementsMatch(t, ids, claimed)
+		require.Equal(t, ids[0], claimed[2])
+	})
+}
+
 func TestAClaimIsHeldUpByLocksAndByTime(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]bool{"55P03": true, "40P01": true, "57014": true, "40001": false, "57P01": false} {

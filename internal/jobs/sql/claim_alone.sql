@@ -16,5 +16,5 @@ WHERE j.state::text = 'available' AND j.queue = $1 AND j.scheduled_at <= now()
         ORDER BY priority, scheduled_at, id
         LIMIT $2
     ))
-RETURNING j.id, j.priority, j.kind, j.attempt, j.max_attempts, j.attempted_at, j.scheduled_at, j.metadata,
+RETURNING j.id, j.priority, j.kind, j.attempt, j.max_attempts, j.attempted_at, greatest(j.scheduled_at, 'epoch'), j.metadata,
     coalesce(cardinality(j.errors), 0), coalesce(j.args -> 'bundle_ids', '[]');
