@@ -115,6 +115,9 @@ type executorTx struct {
 
 // JobSchedule implements riverdriver.Executor.
 func (t executorTx) JobSchedule(ctx context.Context, params *riverdriver.JobScheduleParams) ([]*riverdriver.JobScheduleResult, error) {
+	if err := t.ExecutorTx.Exec(ctx, query("uncompiled")); err != nil {
+		return nil, err
+	}
 	due := *params
 	due.Now = onClock(t.clock, due.Now)
 	return t.ExecutorTx.JobSchedule(ctx, &due)

@@ -174,7 +174,13 @@ func (w *walks) pullAhead(ctx context.Context) error {
 func (w *walks) take(ctx context.Context, step walkStep) (n int, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, statementTimeout, errSlowStatement)
 	defer cancel()
-	if err := w.loop.store.pool.QueryRow(ctx, step.sql, pgx.QueryExecModeExec, step.every).Scan(&n); err != nil {
+	err = pgx.BeginFunc(ctx, w.loop.store.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, query("uncompiled")); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, step.sql, pgx.QueryExecModeExec, step.every).Scan(&n)
+	})
+	if err != nil {
 		return 0, fmt.Errorf("%s: %w", step.name, err)
 	}
 	if n > 0 && step.said != nil {
