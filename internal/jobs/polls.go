@@ -17,7 +17,7 @@ import (
 const (
 	fetchCooldown = 20 * time.Millisecond
 	busyPoll      = 100 * time.Millisecond
-	idlePoll      = 450 * time.Millisecond // River adds up to a tenth: a bundle waits 495 ms at most
+	idlePoll      = 330 * time.Millisecond // River adds up to a tenth: a bundle waits 363 ms at most
 	idleAfter     = 30 * time.Second       // without a job
 )
 

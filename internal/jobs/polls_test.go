@@ -31,10 +31,10 @@ func TestAWorkerAsksLessOftenWhenNothingComes(t *testing.T) {
 	}
 }
 
-func TestABundleAfterAPauseGoesOutWithinHalfASecond(t *testing.T) {
+func TestABundleAfterAPauseGoesOutWithinFourTenthsOfASecond(t *testing.T) {
 	t.Parallel()
 	const jitter = idlePoll / 10 // River's, at most
-	require.LessOrEqual(t, idlePoll+jitter, 500*time.Millisecond)
+	require.LessOrEqual(t, idlePoll+jitter, 400*time.Millisecond)
 }
 
 // riverStandIn claims whenever it is asked to, and by itself like River does.
