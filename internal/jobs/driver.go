@@ -115,7 +115,7 @@ type executorTx struct {
 
 // JobSchedule implements riverdriver.Executor.
 func (t executorTx) JobSchedule(ctx context.Context, params *riverdriver.JobScheduleParams) ([]*riverdriver.JobScheduleResult, error) {
-	if err := t.ExecutorTx.Exec(ctx, query("uncompiled")); err != nil {
+	if err := t.Exec(ctx, query("uncompiled")); err != nil {
 		return nil, err
 	}
 	due := *params
