@@ -13,7 +13,8 @@ import (
 
 // When River asks for jobs. Polling alone finds them: NOTIFY takes a database-wide lock at
 // commit, and polling also works through a transaction pooler. Most of what an idle worker
-// costs is waking up to ask, so that it asks less often than one that jobs come to.
+// costs is waking up to ask, so that it asks less often than one that jobs come to; less often
+// still, and the first bundles after a pause would be the slowest hundredth of a stream of them.
 const (
 	fetchCooldown = 20 * time.Millisecond
 	busyPoll      = 100 * time.Millisecond
