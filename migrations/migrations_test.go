@@ -208,7 +208,7 @@ func jobTable(t *testing.T, pool *pgxpool.Pool) []string {
 	return column(t, pool, `
 		SELECT format('%s %s %s %s', attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid))
 		FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-		WHERE attrelid = 'waybill.river_job'::regclass AND attnum > 0
+		WHERE attrelid = 'waybill.river_job'::regclass AND attnum > 0 AND NOT attisdropped
 		UNION ALL SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'waybill.river_job'::regclass
 		UNION ALL SELECT format('%s %s', conname, pg_get_constraintdef(oid)) FROM pg_constraint WHERE conrelid = 'waybill.river_job'::regclass
 		UNION ALL SELECT format('options %s', reloptions) FROM pg_class WHERE oid = 'waybill.river_job'::regclass
@@ -237,6 +237,25 @@ func TestRiverIsTuned(t *testing.T) {
 	require.Contains(t, indexes, "waybill_job_due")
 	require.Contains(t, indexes, "waybill_job_available")
 	require.Contains(t, indexes, "waybill_job_state")
+	require.Equal(t, "args", lastColumn(t, pool), "what a claim changes stands before it")
+}
+
+// TestJobsThatAreThereStayAsTheyAre comes to a table with jobs in River's order of columns.
+func TestJobsThatAreThereStayAsTheyAre(t *testing.T) {
+	t.Parallel()
+	pool := riverAlone(t)
+	exec(t, pool, "INSERT INTO waybill.river_job (kind, max_attempts, args) VALUES ('bundle', 1, '{\"bundle_ids\": [1]}')")
+
+	require.NoError(t, migrations.Up(t.Context(), pool))
+
+	require.Equal(t, "unique_states", lastColumn(t, pool))
+	require.True(t, one[bool](t, pool, "SELECT args = '{\"bundle_ids\": [1]}' FROM waybill.river_job"))
+}
+
+func lastColumn(t *testing.T, pool *pgxpool.Pool) string {
+	t.Helper()
+	return one[string](t, pool, `
+		SELECT attname::text FROM pg_attribute WHERE attrelid = 'waybill.river_job'::regclass AND NOT attisdropped ORDER BY attnum DESC LIMIT 1`)
 }
 
 // schemaOf describes everything in schema waybill: columns, indexes, constraints,

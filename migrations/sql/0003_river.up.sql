@@ -43,6 +43,25 @@ SET search_path = pg_catalog, waybill;
 CREATE INDEX IF NOT EXISTS waybill_job_due ON waybill.river_job (scheduled_at)
 WHERE state IN ('retryable', 'scheduled');
 
+-- A version that stays on the page of the one before is logged without what both begin and end
+-- with. A claim changes what stands from state to attempted_by, and River's table has the arguments,
+-- which are most of a job, in between: they go last. Not where there are jobs already, whom it
+-- would cost a copy of the table.
+DO $$
+BEGIN
+    LOCK TABLE waybill.river_job;
+    IF NOT EXISTS (SELECT FROM waybill.river_job) AND EXISTS (
+        SELECT FROM pg_attribute AS args
+        JOIN pg_attribute AS claimed USING (attrelid)
+        WHERE args.attrelid = 'waybill.river_job'::regclass
+            AND args.attname = 'args' AND claimed.attname = 'attempted_by' AND args.attnum < claimed.attnum
+    ) THEN
+        ALTER TABLE waybill.river_job DROP COLUMN args;
+        ALTER TABLE waybill.river_job ADD COLUMN args jsonb NOT NULL;
+    END IF;
+END
+$$;
+
 -- A job dies three times (fetched, completed, cleaned) within minutes; vacuum has
 -- to keep up with that, not with a fifth of the table. Each page keeps room for its jobs
 -- as they are when fetched and when completed: a version that stays on its page is logged
