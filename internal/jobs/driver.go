@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -120,7 +121,14 @@ func (t executorTx) JobSchedule(ctx context.Context, params *riverdriver.JobSche
 	}
 	due := *params
 	due.Now = onClock(t.clock, due.Now)
-	return t.ExecutorTx.JobSchedule(ctx, &due)
+	scheduled, err := t.ExecutorTx.JobSchedule(ctx, &due)
+	var unreadable pgx.ScanArgError
+	if errors.As(err, &unreadable) {
+		// Somebody has put a job before all others with -infinity, which no time in Go is. It is
+		// scheduled, and so are those beside it; only the answer cannot be read.
+		return nil, nil
+	}
+	return scheduled, err
 }
 
 // onClock is a time of this process as the database's clock shows it.

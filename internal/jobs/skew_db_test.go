@@ -120,6 +120,25 @@ func TestASkewedLeaderWakesByTheDatabasesClock(t *testing.T) {
 	}
 }
 
+// A job that somebody put before all others does not keep River from scheduling it and the rest.
+func TestAJobThatWaitsSinceForeverIsScheduled(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, amplitudetest.Config{})
+	h.exec(t, `INSERT INTO waybill.river_job (kind, queue, args, state, scheduled_at) VALUES
+		('bundle', 'analytics', '{}', 'retryable', '-infinity'), ('bundle', 'analytics', '{}', 'scheduled', '-infinity'),
+		('bundle', 'analytics', '{}', 'scheduled', now() - interval '1 minute'), ('bundle', 'analytics', '{}', 'scheduled', now() + interval '1 hour')`)
+	clock, now := &databaseClock{}, time.Now()
+	clock.learn(now, now, ask[time.Time](t, h, "SELECT clock_timestamp()"))
+
+	tx, err := h.skewed(t, clock).Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.JobSchedule(t.Context(), &riverdriver.JobScheduleParams{Max: 10, Now: &now, Schema: migrations.Schema})
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit(t.Context()))
+
+	require.Equal(t, "available,available,available,scheduled", ask[string](t, h, "SELECT string_agg(state::text, ',' ORDER BY id) FROM waybill.river_job"))
+}
+
 // A claim after the step is put off by the clock as it is then, though no beat has read it.
 func TestAClaimReadsTheDatabasesClock(t *testing.T) {
 	t.Parallel()
