@@ -39,6 +39,7 @@ type batcher struct {
 	behind   map[int64][]ref    // waiting for one of them to be settled
 	reserved map[identity]int64 // whose traits one of them may be changing
 	delayed  []delayedRef
+	kept     int // bytes of payload that bundles were read with which wait again
 	held     map[*heldJob]struct{}
 	flying   int                 // bundles in flights
 	written  map[int64]bool      // jobs that River must not write: completed by a record, or another worker's by now
@@ -189,8 +190,35 @@ func (b *batcher) putBack(refs []ref) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.flying -= len(refs)
-	b.ready = append(slices.Clone(refs), b.ready...)
+	b.ready = append(b.keep(refs), b.ready...)
 	b.signal()
+}
+
+// keepMost bounds what is kept of bundles that wait again, in bytes of payload. They take two
+// to three times as much once they are read.
+const keepMost = 3 << 20
+
+// keep is a copy of refs that go back in line: what does not fit beside the others that wait
+// is read again when its turn comes.
+func (b *batcher) keep(refs []ref) []ref {
+	refs = slices.Clone(refs)
+	for i := range refs {
+		switch read := refs[i].read; {
+		case read == nil:
+		case b.kept+read.bytes > keepMost:
+			refs[i].read = nil
+		default:
+			b.kept += read.bytes
+		}
+	}
+	return refs
+}
+
+// leave takes a ref's bundle out of what is kept.
+func (b *batcher) leave(r ref) {
+	if r.read != nil {
+		b.kept -= r.read.bytes
+	}
 }
 
 func (b *batcher) push(r ref) {
@@ -219,6 +247,7 @@ func (b *batcher) take(n int) []ref {
 			rest = append(rest, b.ready[i:]...)
 			break
 		}
+		b.leave(r)
 		if !r.job.gone {
 			taken = append(taken, r)
 		}

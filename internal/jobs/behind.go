@@ -12,6 +12,7 @@ func (b *batcher) putBackBehind(request int64, refs []ref) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.flying -= len(refs)
+	refs = b.keep(refs)
 	if b.open[request] {
 		b.behind[request] = append(b.behind[request], refs...)
 		return

@@ -60,6 +60,7 @@ func (c *claims) take(ctx context.Context, params *riverdriver.JobGetAvailablePa
 		c.crowded.Store(&now)
 		batch = pgx.Batch{}
 	}
+	batch.Queue(indexedSQL)
 	return c.ask(ctx, &batch, claimSQL, params)
 }
 

@@ -279,7 +279,7 @@ func TestPreparesThatMeetSeeEachOther(t *testing.T) {
 }
 
 // What was read and put back is planned again as it was read, within one life of the
-// worker: after that others may have delivered it. What is in doubt is always read.
+// worker and unless it has come to an outcome since. What is in doubt is always read.
 func TestABundleThatWasPutBackIsNotReadAgain(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, amplitudetest.Config{})
@@ -287,21 +287,26 @@ func TestABundleThatWasPutBackIsNotReadAgain(t *testing.T) {
 	h.exec(t, "INSERT INTO waybill.delivery (bundle_id, outcome, doubt_since, request_id) VALUES ($1, 'in_doubt', clock_timestamp(), 7)", ids[1])
 	l := &loop{cfg: Config{Mode: Deliver, Meter: NoMeter{}}, store: &store{pool: h.pool, worker: "w", dest: "test", install: "x"}, throttled: newThrottled(amplitude.Limits{ThrottlePause: time.Minute})}
 	const life = 3
-	load := func(life int64, refs ...ref) (read []*item, settled int) {
+	load := func(life int64, refs ...ref) (*sorted, []*item) {
 		out, read, err := l.load(t.Context(), refs, life)
 		require.NoError(t, err)
-		return read, len(out.settled)
+		return out, read
 	}
-	first, _ := load(life, ref{bundle: ids[0], job: &heldJob{}}, ref{bundle: ids[1], job: &heldJob{}})
+	_, first := load(life, ref{bundle: ids[0], job: &heldJob{}}, ref{bundle: ids[1], job: &heldJob{}})
 	require.Len(t, first, 2)
-	h.exec(t, "INSERT INTO waybill.delivery (bundle_id, outcome) VALUES ($1, 'delivered') ON CONFLICT (bundle_id) DO NOTHING", ids[0])
 
-	again, _ := load(life, first[0].back(), first[1].back())
+	_, again := load(life, first[0].back(), first[1].back())
 	require.Len(t, again, 2)
 	require.Same(t, first[0], again[0])
 	require.NotSame(t, first[1], again[1])
+	_, reborn := load(life+1, first[0].back())
+	require.NotSame(t, first[0], reborn[0])
 
-	reborn, settled := load(life+1, first[0].back())
-	require.Empty(t, reborn)
-	require.Equal(t, 1, settled, "it was delivered meanwhile")
+	h.exec(t, "INSERT INTO waybill.delivery (bundle_id, outcome) VALUES ($1, 'delivered')", ids[0])
+	out, late := load(life, first[0].back())
+	require.Empty(t, late, "somebody has settled it")
+	require.Equal(t, []ref{{bundle: ids[0], job: first[0].job}}, out.overflow, "what has become of it is read")
+	out, _ = load(life, out.overflow...)
+	require.Len(t, out.settled, 1)
+	require.Empty(t, out.settled[0].outcome)
 }

@@ -28,7 +28,7 @@ type item struct {
 	plan *planned // what the tracking plan says; nil without one
 
 	touched []identity // see touches
-	again   bool       // it was read a while ago, and put back
+	bytes   int        // of its payload
 }
 
 // back is the item on its way back in line, to fly with the next request. It need not be

@@ -17,11 +17,12 @@ import (
 // (https://amplitude.com/docs/apis/analytics/http-v2, "Event deduplication").
 const doubtLimit = 6 * 24 * time.Hour
 
-// load reads a batch and sorts out what needs no request. What was read in this life of
-// the worker and put back is not read again: nobody else has touched it.
+// load reads a batch and sorts out what needs no request. Of what was read in this life of
+// the worker and put back it only asks whether it still has no outcome.
 func (l *loop) load(ctx context.Context, refs []ref, life int64) (*sorted, []*item, error) {
 	byID := make(map[int64]ref, len(refs))
 	ids := make([]int64, 0, len(refs))
+	var kept []int64
 	out := &sorted{behind: map[int64][]ref{}}
 	seen := make(map[int64]bool, len(refs))
 	var items, twice []*item
@@ -32,8 +33,7 @@ func (l *loop) load(ctx context.Context, refs []ref, life int64) (*sorted, []*it
 		}
 		seen[r.bundle] = true
 		if r.read != nil && r.read.life == life {
-			r.read.again = true
-			items = append(items, r.read)
+			items, kept = append(items, r.read), append(kept, r.bundle)
 			continue
 		}
 		byID[r.bundle] = r
@@ -43,6 +43,7 @@ func (l *loop) load(ctx context.Context, refs []ref, life int64) (*sorted, []*it
 	var rows []*loaded
 
 	var batch pgx.Batch
+	batch.Queue(indexedSQL)
 	batch.Queue(clockSQL).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&out.send.request, &out.send.now)
 	})
@@ -55,21 +56,31 @@ func (l *loop) load(ctx context.Context, refs []ref, life int64) (*sorted, []*it
 		})
 		return err
 	})
-	batch.Queue(loadSQL, ids).Query(func(found pgx.Rows) (err error) {
-		rows, err = pgx.CollectRows(found, scanLoaded)
-		return err
-	})
+	if len(ids) > 0 {
+		batch.Queue(loadSQL, ids).Query(func(found pgx.Rows) (err error) {
+			rows, err = pgx.CollectRows(found, scanLoaded)
+			return err
+		})
+	}
+	changed := map[int64]bool{}
+	if len(kept) > 0 {
+		batch.Queue(settledMeanwhileSQL, kept, []int64{}).Query(scanIDs(changed))
+	}
 	if err := l.store.pool.SendBatch(ctx, &batch).Close(); err != nil {
 		return nil, nil, fmt.Errorf("load %d bundles: %w", len(ids), err)
 	}
 
+	items = out.without(items, changed)
 	for _, it := range twice {
 		out.postponed = append(out.postponed, postponed{it, out.send.now.Add(time.Second), "reserved"})
 	}
 	for _, row := range rows {
 		r := byID[row.id]
 		delete(byID, row.id)
-		it := &item{id: row.id, at: row.at, enqueuedAt: row.enqueuedAt, attempt: r.job.attempt, job: r.job, life: life, had: row.outcome != nil}
+		it := &item{
+			id: row.id, at: row.at, enqueuedAt: row.enqueuedAt, attempt: r.job.attempt, job: r.job,
+			life: life, had: row.outcome != nil, bytes: len(row.payload),
+		}
 		if done := l.judge(row, it, out); !done {
 			items = append(items, it)
 		}

@@ -31,7 +31,7 @@ func (out *sorted) notReserved(items []*item, requests []int64) []*item {
 }
 
 func (out *sorted) waitBehind(request int64, it *item) {
-	out.behind[request] = append(out.behind[request], ref{bundle: it.id, job: it.job})
+	out.behind[request] = append(out.behind[request], it.back())
 }
 
 // free takes out the bundles that must wait for another request: one that is under

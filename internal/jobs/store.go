@@ -25,6 +25,7 @@ var (
 	claimAloneSQL       = query("claim_alone")
 	claimAloneLimitsSQL = query("claim_alone_limits")
 	clockSQL            = query("clock")
+	indexedSQL          = query("indexed")
 	parkedSQL           = query("parked")
 	profilesInsertSQL   = query("profiles_insert")
 	profilesKnownSQL    = query("profiles_known")

@@ -69,7 +69,7 @@ func (w wanted) without(found map[identity]*profile) wanted {
 
 // settledMeanwhile asks which of the items have another fate than when they were read:
 // another worker may have had them too, and may have recorded them while their profiles
-// were waited for. It matters to what counts, and to what was read a while ago.
+// were waited for. It matters to what counts.
 type settledMeanwhile struct {
 	asked []int64
 	doubt []int64 // of these, the ones that were in doubt
@@ -82,7 +82,7 @@ func newSettledMeanwhile(items []*item) *settledMeanwhile {
 		if it.inDoubt() {
 			s.doubt = append(s.doubt, it.id)
 		}
-		if it.again || it.inDoubt() || len(it.bundle.Increment) > 0 {
+		if it.inDoubt() || len(it.bundle.Increment) > 0 {
 			s.asked = append(s.asked, it.id)
 		}
 	}
@@ -93,14 +93,18 @@ func (s *settledMeanwhile) queue(batch *pgx.Batch) {
 	if len(s.asked) == 0 {
 		return
 	}
-	batch.Queue(settledMeanwhileSQL, s.asked, s.doubt).Query(func(rows pgx.Rows) error {
+	batch.Queue(settledMeanwhileSQL, s.asked, s.doubt).Query(scanIDs(s.found))
+}
+
+func scanIDs(into map[int64]bool) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
 		var id int64
 		_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
-			s.found[id] = true
+			into[id] = true
 			return nil
 		})
 		return err
-	})
+	}
 }
 
 // access is how a flight gets at the profiles that it touches.

@@ -3,7 +3,8 @@
 -- attempted_by grows by an array, not by an element: array_append answers with an array that
 -- is stored with a longer header than the next version of the row has, and the log would
 -- hold all that stands before it once more. Somebody may have put a job before all others with
--- -infinity, which no time in Go is.
+-- -infinity, which no time in Go is. The array has each job looked up, where a join may read
+-- all of them.
 WITH due AS (
     SELECT id FROM waybill.river_job
     WHERE state = 'available' AND queue = $1 AND scheduled_at <= now()
@@ -16,7 +17,6 @@ SET state = 'running',
     attempt = j.attempt + 1,
     attempted_at = now(),
     attempted_by = j.attempted_by[greatest(cardinality(j.attempted_by) - $3::int + 2, 1):] || ARRAY[$4::text]
-FROM due
-WHERE j.id = due.id
+WHERE j.id = ANY (ARRAY(SELECT id FROM due))
 RETURNING j.id, j.priority, j.kind, j.attempt, j.max_attempts, j.attempted_at, greatest(j.scheduled_at, 'epoch'), j.metadata,
     coalesce(cardinality(j.errors), 0), coalesce(j.args -> 'bundle_ids', '[]');

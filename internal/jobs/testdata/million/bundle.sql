@@ -1,10 +1,10 @@
--- Bundles 1 to 900,000 are delivered, half of them long ago; the rest waits, and belongs to
+-- Bundles 1 to 800,000 are delivered, half of them long ago; the rest waits, and belongs to
 -- a hundred accounts.
 INSERT INTO waybill.bundle (id, key_hash, action_key, event, user_id, payload, occurred_at, enqueued_at, job_id)
 OVERRIDING SYSTEM VALUE
 SELECT
     i, sha256(k.key::bytea), k.key, 'Bought', k.who,
-    CASE WHEN i <= 900000 THEN '{}' ELSE jsonb_build_object(
+    CASE WHEN i <= 800000 THEN '{}' ELSE jsonb_build_object(
         'v', 1, 'key', k.key, 'user_id', k.who,
         'identify', '{"set": {"plan": "pro"}}'::jsonb,
         'groups', jsonb_build_array(jsonb_build_object('type', 'account', 'id', 'acc' || i % 100)),

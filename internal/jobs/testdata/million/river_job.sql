@@ -3,11 +3,11 @@ INSERT INTO waybill.river_job
     (id, kind, queue, priority, max_attempts, args, state, attempt, attempted_by, attempted_at, finalized_at, created_at, scheduled_at)
 SELECT
     i, 'bundle', 'analytics', 1, 32767, jsonb_build_object('bundle_ids', jsonb_build_array(i)),
-    CASE WHEN i <= 900000 THEN 'completed' ELSE 'available' END::waybill.river_job_state,
-    CASE WHEN i <= 900000 THEN 1 ELSE 0 END,
-    CASE WHEN i <= 900000 THEN ARRAY['before'] END,
-    CASE WHEN i <= 900000 THEN k.at END,
-    CASE WHEN i <= 900000 THEN k.at END,
+    CASE WHEN i <= 800000 THEN 'completed' ELSE 'available' END::waybill.river_job_state,
+    CASE WHEN i <= 800000 THEN 1 ELSE 0 END,
+    CASE WHEN i <= 800000 THEN ARRAY['before'] END,
+    CASE WHEN i <= 800000 THEN k.at END,
+    CASE WHEN i <= 800000 THEN k.at END,
     k.at, k.at
 FROM generate_series(1, 1000000) AS i
 CROSS JOIN LATERAL (
