@@ -11,8 +11,9 @@ import (
 )
 
 // The batcher as a state machine: jobs come and go while flights take, settle,
-// postpone and put back. No bundle of a held job is ever lost or handed out twice, and
-// each job is done exactly when all of its bundles are.
+// postpone and put back. No bundle of a held job is ever lost or handed out twice, each job
+// is done exactly when all of its bundles are, and what is kept of bundles that were read is
+// bounded.
 func TestNothingIsLostInTheBatcher(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -38,6 +39,14 @@ func drawMove(t *rapid.T) move {
 		}).Draw(t, "what"),
 		n: rapid.IntRange(0, 6).Draw(t, "n"), which: rapid.IntRange(0, 20).Draw(t, "which"),
 	}
+}
+
+// read is the ref of a bundle that was read, and may be large, or was not.
+func (s move) read(r ref) ref {
+	if r.read = nil; s.n > 0 {
+		r.read = &item{id: r.bundle, job: r.job, bytes: s.n * keepMost / 10}
+	}
+	return r
 }
 
 // shuffleModel is what must be true of a batcher.
@@ -115,17 +124,17 @@ func (m *shuffleModel) make(s move) string {
 		}
 	case "put back":
 		if r, ok := land(); ok {
-			m.putBack([]ref{r})
+			m.putBack([]ref{s.read(r)})
 		}
 	case "put behind":
 		if len(m.open) > 0 {
 			if r, ok := land(); ok {
-				m.putBackBehind(m.open[s.which%len(m.open)], []ref{r})
+				m.putBackBehind(m.open[s.which%len(m.open)], []ref{s.read(r)})
 			}
 		}
 	case "foreign":
 		if r, ok := land(); ok {
-			m.putBackBehind(-1, []ref{r})
+			m.putBackBehind(-1, []ref{s.read(r)})
 		}
 	case "open":
 		m.lastRequest++
@@ -184,8 +193,11 @@ func (m *shuffleModel) taken(refs []ref) string {
 }
 
 func (m *shuffleModel) check() string {
-	places := map[int64]int{}
+	places, kept := map[int64]int{}, 0
 	note := func(r ref) {
+		if r.read != nil {
+			kept += r.read.bytes
+		}
 		if !r.job.gone {
 			places[r.bundle]++
 		}
@@ -200,6 +212,9 @@ func (m *shuffleModel) check() string {
 	}
 	for _, d := range m.delayed {
 		note(d.ref)
+	}
+	if kept != m.kept || kept > keepMost {
+		return "it does not know what it keeps"
 	}
 	for _, r := range m.flights {
 		note(r)

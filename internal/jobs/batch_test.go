@@ -121,6 +121,31 @@ func TestWhatIsPutBackGoesFirst(t *testing.T) {
 	})
 }
 
+func TestWhatWaitsAgainKeepsWhatWasReadAsFarAsThereIsRoom(t *testing.T) {
+	batching(t, 100, func(t *testing.T, b *batcher) {
+		b.admit(1, 1, []int64{11, 12, 13})
+		read := func(refs []ref) (kept []bool) {
+			for _, r := range refs {
+				kept = append(kept, r.read != nil)
+			}
+			return kept
+		}
+		b.opened(7)
+		for range 2 { // what is taken makes room
+			refs := b.take(3)
+			for i := range refs {
+				refs[i].read = &item{bytes: keepMost / 2}
+			}
+			b.putBack(refs[2:])
+			b.putBackBehind(7, refs[:2])
+			b.settled(7)
+			b.opened(7)
+			require.Equal(t, []int64{11, 12, 13}, bundlesOf(b.ready))
+			require.Equal(t, []bool{true, false, true}, read(b.ready))
+		}
+	})
+}
+
 func second[A, B any](_ A, b B) B { return b }
 
 func TestBundlesBehindARequestOfOursWaitUntilItIsSettled(t *testing.T) {

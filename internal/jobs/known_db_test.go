@@ -355,33 +355,83 @@ func TestKnownProfilesTakeOnlySoMuchMemory(t *testing.T) {
 	require.Zero(t, k.bytes)
 }
 
-// Most bundles have no outcome before their first one, and are recorded as if none had.
+// Most bundles have no outcome before their first one. Those of a large request are recorded as
+// if none had, until one turns out to have one after all.
 func TestAnOutcomeThatAnotherWorkerRecordedMeanwhileStays(t *testing.T) {
 	t.Parallel()
-	for was, want := range map[string]string{"delivered": "the other one's", "in_doubt": ""} {
-		t.Run(was, func(t *testing.T) {
+	for _, c := range []struct {
+		bundles   int
+		was, want string
+	}{
+		{2, "delivered", "the other one's"},
+		{2, "in_doubt", ""},
+		{copyFrom, "", ""},
+		{copyFrom, "delivered", "the other one's"},
+		{copyFrom, "in_doubt", ""},
+	} {
+		t.Run(fmt.Sprintf("%s, of %d", c.was, c.bundles), func(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t, amplitudetest.Config{})
 			h.exec(t, "INSERT INTO waybill.worker (id) VALUES ('w')")
-			l := preparing(h)
-			bundles := h.enqueue(t, `{"key": "k1", "user_id": "u1", "track": {"event": "E"}}`, `{"key": "k2", "user_id": "u2", "track": {"event": "E"}}`)
-			refs := []ref{{bundle: bundles[0], job: &heldJob{id: 1, open: 1}}, {bundle: bundles[1], job: &heldJob{id: 2, open: 1}}}
-			out, err := l.prepare(t.Context(), refs, 0, roomy)
-			require.NoError(t, err)
-			h.exec(t, "INSERT INTO waybill.delivery (bundle_id, outcome, reason) VALUES ($1, $2, 'the other one''s')", bundles[0], was)
+			f, bundles := h.delivered(t, c.bundles)
+			if c.was != "" {
+				h.exec(t, "INSERT INTO waybill.delivery (bundle_id, outcome, reason) VALUES ($1, $2, 'the other one''s')", bundles[0], c.was)
+			}
 
-			f := l.newFlight(out.send, 0)
-			f.accept(f.plan(f.split.next()))
 			require.NoError(t, f.record(t.Context()))
 
 			for i, id := range bundles {
 				outcome, reason := h.outcome(t, id)
 				require.Equal(t, "delivered", outcome)
 				if i == 0 {
-					require.Equal(t, want, reason)
+					require.Equal(t, c.want, reason)
 				}
 			}
+			require.Equal(t, c.bundles, ask[int](t, h, `
+				SELECT count(*) FROM waybill.delivery
+				WHERE at BETWEEN now() - interval '1 minute' AND clock_timestamp() AND attempt = 3 AND request_id = $1 AND doubt_since IS NULL
+					OR reason = 'the other one''s'`, f.send.request))
+			require.Equal(t, c.bundles, ask[int](t, h, "SELECT count(*) FROM waybill.profile WHERE request_id IS NULL"))
 			require.Zero(t, ask[int](t, h, "SELECT count(*) FROM waybill.request"))
 		})
 	}
+}
+
+// A worker that was declared dead while its request was under way records none of it.
+func TestARequestThatWasTakenOverIsNotRecorded(t *testing.T) {
+	t.Parallel()
+	for _, bundles := range []int{2, copyFrom} {
+		t.Run(fmt.Sprint(bundles), func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, amplitudetest.Config{})
+			h.exec(t, "INSERT INTO waybill.worker (id) VALUES ('w')")
+			f, _ := h.delivered(t, bundles)
+			h.exec(t, "DELETE FROM waybill.request")
+
+			require.ErrorIs(t, f.record(t.Context()), errDeclaredDead)
+
+			require.Zero(t, ask[int](t, h, "SELECT count(*) FROM waybill.delivery"))
+			require.Equal(t, bundles, ask[int](t, h, "SELECT count(*) FROM waybill.profile WHERE request_id IS NOT NULL"))
+		})
+	}
+}
+
+// delivered is a flight that Amplitude has accepted, not yet recorded, and its bundles.
+func (h *house) delivered(t *testing.T, n int) (*flight, []int64) {
+	t.Helper()
+	var texts []string
+	for i := range n {
+		texts = append(texts, fmt.Sprintf(`{"key": "k%[1]d", "user_id": "u%[1]d", "identify": {"set": {"a": 1}}, "track": {"event": "E"}}`, i))
+	}
+	l, bundles := preparing(h), h.enqueue(t, texts...)
+	var refs []ref
+	for _, id := range bundles {
+		refs = append(refs, ref{bundle: id, job: &heldJob{id: id, open: 1, attempt: 3}})
+	}
+	out, err := l.prepare(t.Context(), refs, 0, roomy)
+	require.NoError(t, err)
+	require.Len(t, out.send.items, n)
+	f := l.newFlight(out.send, 0)
+	f.accept(f.plan(f.split.next()))
+	return f, bundles
 }
