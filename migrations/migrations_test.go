@@ -240,16 +240,25 @@ func TestRiverIsTuned(t *testing.T) {
 	require.Equal(t, "args", lastColumn(t, pool), "what a claim changes stands before it")
 }
 
-// TestJobsThatAreThereStayAsTheyAre comes to a table with jobs in River's order of columns.
-func TestJobsThatAreThereStayAsTheyAre(t *testing.T) {
+// TestRiversOrderOfColumnsStays where there are jobs already, or something depends on one.
+func TestRiversOrderOfColumnsStays(t *testing.T) {
 	t.Parallel()
-	pool := riverAlone(t)
-	exec(t, pool, "INSERT INTO waybill.river_job (kind, max_attempts, args) VALUES ('bundle', 1, '{\"bundle_ids\": [1]}')")
+	for name, sql := range map[string]string{
+		"jobs":   "INSERT INTO waybill.river_job (kind, max_attempts, args) VALUES ('bundle', 1, '{}')",
+		"a view": "CREATE VIEW somebodys AS SELECT id, args FROM waybill.river_job",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := riverAlone(t)
+			exec(t, pool, sql)
+			before := one[string](t, pool, "SELECT coalesce(string_agg(to_jsonb(j)::text, ' '), '') FROM waybill.river_job AS j")
 
-	require.NoError(t, migrations.Up(t.Context(), pool))
+			require.NoError(t, migrations.Up(t.Context(), pool))
 
-	require.Equal(t, "unique_states", lastColumn(t, pool))
-	require.True(t, one[bool](t, pool, "SELECT args = '{\"bundle_ids\": [1]}' FROM waybill.river_job"))
+			require.Equal(t, "unique_states", lastColumn(t, pool))
+			require.Equal(t, before, one[string](t, pool, "SELECT coalesce(string_agg(to_jsonb(j)::text, ' '), '') FROM waybill.river_job AS j"))
+		})
+	}
 }
 
 func lastColumn(t *testing.T, pool *pgxpool.Pool) string {

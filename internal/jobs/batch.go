@@ -194,8 +194,8 @@ func (b *batcher) putBack(refs []ref) {
 	b.signal()
 }
 
-// keepMost bounds what is kept of bundles that wait again, in bytes of payload. They take two
-// to three times as much once they are read.
+// keepMost bounds what is kept of bundles that wait again, in bytes of payload. Once it is read,
+// a usual one takes two to three times as much.
 const keepMost = 3 << 20
 
 // keep is a copy of refs that go back in line: what does not fit beside the others that wait

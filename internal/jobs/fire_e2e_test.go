@@ -302,6 +302,10 @@ func TestABundleThatWasPutBackIsNotReadAgain(t *testing.T) {
 	_, reborn := load(life+1, first[0].back())
 	require.NotSame(t, first[0], reborn[0])
 
+	h.exec(t, "UPDATE waybill.bundle SET payload = NULL WHERE id = $1", ids[0])
+	_, erased := load(life, first[0].back())
+	require.Empty(t, erased)
+	h.exec(t, "UPDATE waybill.bundle SET payload = '{}' WHERE id = $1", ids[0])
 	h.exec(t, "INSERT INTO waybill.delivery (bundle_id, outcome) VALUES ($1, 'delivered')", ids[0])
 	out, late := load(life, first[0].back())
 	require.Empty(t, late, "somebody has settled it")

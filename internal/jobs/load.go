@@ -18,7 +18,7 @@ import (
 const doubtLimit = 6 * 24 * time.Hour
 
 // load reads a batch and sorts out what needs no request. Of what was read in this life of
-// the worker and put back it only asks whether it still has no outcome.
+// the worker and put back it only asks whether it is still there and has no outcome.
 func (l *loop) load(ctx context.Context, refs []ref, life int64) (*sorted, []*item, error) {
 	byID := make(map[int64]ref, len(refs))
 	ids := make([]int64, 0, len(refs))
@@ -64,7 +64,7 @@ func (l *loop) load(ctx context.Context, refs []ref, life int64) (*sorted, []*it
 	}
 	changed := map[int64]bool{}
 	if len(kept) > 0 {
-		batch.Queue(settledMeanwhileSQL, kept, []int64{}).Query(scanIDs(changed))
+		batch.Queue(keptSQL, kept).Query(scanIDs(changed))
 	}
 	if err := l.store.pool.SendBatch(ctx, &batch).Close(); err != nil {
 		return nil, nil, fmt.Errorf("load %d bundles: %w", len(ids), err)

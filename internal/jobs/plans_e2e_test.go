@@ -141,7 +141,7 @@ func fill(t *testing.T, db *pgtest.DB, names ...string) {
 
 // ofEmptyTables are the statements that workOnLittle has planned.
 var ofEmptyTables = []string{
-	"load.sql", "parked.sql", "profiles_lock_free.sql", "profiles_prepare.sql", "profiles_seen.sql", "record.sql",
+	"load.sql", "parked.sql", "profiles_lock_free.sql", "profiles_prepare.sql", "profiles_seen.sql", "record_lock.sql", "record.sql",
 	"claim.sql", "claim_alone.sql", "strays.sql",
 }
 

@@ -11,15 +11,17 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/sethvargo/go-retry"
-
-	"waybill/migrations"
 )
 
-// recording is what a flight has come to, as columns.
+// recording are the parameters of record.sql.
 type recording struct {
-	outcomeColumns
-	had     []bool  // whether there was an outcome, or a doubt, before
-	settled []*item // those with an outcome
+	ids      []int64
+	outcomes []string
+	reasons  []string
+	attempts []int32
+	doubts   []*time.Time
+	had      []bool  // whether there was an outcome, or a doubt, before
+	settled  []*item // those with an outcome
 
 	profiles profileColumns
 	sentAt   []*time.Time
@@ -27,42 +29,6 @@ type recording struct {
 
 	parkKinds, parkIDs []string
 	parkUntil          []time.Time
-}
-
-// outcomeColumns are what the rows of waybill.delivery differ in.
-type outcomeColumns struct {
-	ids      []int64
-	outcomes []string
-	reasons  []string
-	attempts []int32
-	doubts   []*time.Time
-}
-
-func (c *outcomeColumns) add(id int64, outcome, reason string, attempt int32, doubtSince *time.Time) {
-	c.ids, c.outcomes, c.reasons = append(c.ids, id), append(c.outcomes, outcome), append(c.reasons, reason)
-	c.attempts, c.doubts = append(c.attempts, attempt), append(c.doubts, doubtSince)
-}
-
-// split divides the outcomes: for some it is looked whether there is one already, the first ones
-// are copied.
-func (r recording) split() (looked, first outcomeColumns) {
-	var news int
-	for _, had := range r.had {
-		if !had {
-			news++
-		}
-	}
-	if news < copyFrom {
-		return r.outcomeColumns, first
-	}
-	for i, had := range r.had {
-		to := &first
-		if had {
-			to = &looked
-		}
-		to.add(r.ids[i], r.outcomes[i], r.reasons[i], r.attempts[i], r.doubts[i])
-	}
-	return looked, first
 }
 
 // record writes down what the flight has come to, and then lets River's jobs and the
@@ -73,99 +39,53 @@ func (f *flight) record(ctx context.Context) error {
 	r := f.recording()
 	jobs := f.loop.batcher.ends(r.settled)
 	backoff := retry.WithFullJitter(retry.WithCappedDuration(5*time.Second, retry.NewExponential(100*time.Millisecond)))
-	var done recorded
-	err := retry.Do(ctx, backoff, func(ctx context.Context) (err error) {
+	var ours int
+	var written []int64
+	var tids []pgtype.TID
+	var xid uint32
+	err := retry.Do(ctx, backoff, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeoutCause(ctx, statementTimeout, errSlowStatement)
 		defer cancel()
-		done, err = f.write(ctx, r, jobs)
-		switch {
-		case err == nil || errors.Is(err, errDeclaredDead):
-			return err
-		case isDuplicate(err): // another worker had it too: look, instead of assuming
+		var batch pgx.Batch // one transaction
+		batch.Queue(turnLimitsSQL, statementTimeout.String())
+		batch.Queue(recordLockSQL, f.send.request, f.loop.store.worker, f.loop.store.dest, r.profiles.kinds, r.profiles.ids)
+		batch.Queue(recordSQL,
+			f.send.request, f.loop.store.worker,
+			r.ids, r.outcomes, r.reasons, r.attempts, r.doubts,
+			f.loop.store.dest, r.profiles.kinds, r.profiles.ids, r.profiles.traits, r.profiles.counters, r.profiles.unsure, r.sentAt, r.keep,
+			r.parkKinds, r.parkIDs, r.parkUntil,
+			r.profiles.seen, r.profiles.seenAt, r.profiles.seenID,
+			jobs, r.had,
+		).QueryRow(func(row pgx.Row) error {
+			return row.Scan(&ours, &written, &tids, &xid)
+		})
+		err := f.loop.store.pool.SendBatch(ctx, &batch).Close()
+		if isDuplicate(err) { // another worker had it too: look, instead of assuming
 			r.had = slices.Repeat([]bool{true}, len(r.ids))
 			return retry.RetryableError(err)
 		}
-		f.loop.cfg.Logger.WarnContext(ctx, "cannot record a request, trying again", "request", f.send.request, "error", err)
-		return retry.RetryableError(fmt.Errorf("record request %d: %w", f.send.request, err))
+		if err != nil {
+			f.loop.cfg.Logger.WarnContext(ctx, "cannot record a request, trying again", "request", f.send.request, "error", err)
+			return retry.RetryableError(fmt.Errorf("record request %d: %w", f.send.request, err))
+		}
+		return nil
 	})
 	if err != nil {
 		return err
 	}
+	if ours == 0 {
+		return errDeclaredDead
+	}
 	f.loop.batcher.completed(jobs)
-	stand := make(map[identity]*profile, len(done.written))
-	for i, n := range done.written {
+	stand := make(map[identity]*profile, len(written))
+	for i, n := range written {
 		if id := r.profiles.identity(int(n) - 1); !r.keep[n-1] {
-			stand[id] = f.send.base[id].standsAt(place{done.tids[i], done.xid, r.profiles.seenID[n-1]})
+			stand[id] = f.send.base[id].standsAt(place{tids[i], xid, r.profiles.seenID[n-1]})
 		}
 	}
 	f.loop.known.learnRecorded(stand)
 	return nil
 }
-
-// recorded is what record.sql answers.
-type recorded struct {
-	ours    int // 0 or 1
-	at      time.Time
-	written []int64 // which of the profiles, from 1
-	tids    []pgtype.TID
-	xid     uint32
-}
-
-// copyFrom is how many first outcomes are copied into the table: in many rows at once, which
-// is half of the log that one after the other takes. Fewer are not worth the transaction of
-// several statements.
-const copyFrom = 100
-
-// write records all of it or nothing. An outcome of a bundle that is taken for one without, and
-// has one, fails it as a whole: see isDuplicate.
-func (f *flight) write(ctx context.Context, r recording, jobs []int64) (done recorded, err error) {
-	looked, first := r.split()
-	var batch pgx.Batch
-	batch.Queue(turnLimitsSQL, statementTimeout.String())
-	batch.Queue(recordSQL,
-		f.send.request, f.loop.store.worker,
-		looked.ids, looked.outcomes, looked.reasons, looked.attempts, looked.doubts,
-		f.loop.store.dest, r.profiles.kinds, r.profiles.ids, r.profiles.traits, r.profiles.counters, r.profiles.unsure, r.sentAt, r.keep,
-		r.parkKinds, r.parkIDs, r.parkUntil,
-		r.profiles.seen, r.profiles.seenAt, r.profiles.seenID,
-		jobs,
-	).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&done.ours, &done.at, &done.written, &done.tids, &done.xid)
-	})
-	if len(first.ids) == 0 {
-		if err := f.loop.store.pool.SendBatch(ctx, &batch).Close(); err != nil { // one transaction
-			return done, err
-		}
-		return done, done.check()
-	}
-	err = pgx.BeginFunc(ctx, f.loop.store.pool, func(tx pgx.Tx) error {
-		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
-			return err
-		}
-		if err := done.check(); err != nil {
-			return err
-		}
-		_, err := tx.CopyFrom(ctx, deliveryTable, deliveryColumns, pgx.CopyFromSlice(len(first.ids), func(i int) ([]any, error) {
-			return []any{first.ids[i], done.at, f.send.request, first.doubts[i], first.attempts[i], first.outcomes[i], first.reasons[i]}, nil
-		}))
-		return err
-	})
-	return done, err
-}
-
-// check fails unless the request was ours.
-func (r recorded) check() error {
-	if r.ours == 0 {
-		return errDeclaredDead
-	}
-	return nil
-}
-
-var (
-	deliveryTable = pgx.Identifier{migrations.Schema, "delivery"}
-	// All of them: a row for which Postgres has to ask for a default is inserted on its own.
-	deliveryColumns = []string{"bundle_id", "at", "request_id", "doubt_since", "attempt", "outcome", "reason"}
-)
 
 // isDuplicate says that a row that was expected to be new was there.
 func isDuplicate(err error) bool {
@@ -192,7 +112,8 @@ func (f *flight) recording() recording {
 		} else {
 			r.settled = append(r.settled, it)
 		}
-		r.add(it.id, outcome, reason, int32(it.attempt), since)
+		r.ids, r.outcomes, r.reasons = append(r.ids, it.id), append(r.outcomes, outcome), append(r.reasons, reason)
+		r.attempts, r.doubts = append(r.attempts, int32(it.attempt)), append(r.doubts, since)
 		r.had = append(r.had, it.had)
 	}
 	f.recordProfiles(&r)

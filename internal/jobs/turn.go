@@ -158,7 +158,7 @@ func (l *loop) lockProfiles(ctx context.Context, tx pgx.Tx, w wanted, how access
 		l.known.all(w, base)
 	}
 	var batch pgx.Batch
-	if len(base) < len(w.ids) {
+	if len(base) < len(w.ids) || len(meanwhile.asked) > 0 {
 		how.limit(&batch)
 	}
 	if how == asking && l.queueKnown(&batch, w, base) {

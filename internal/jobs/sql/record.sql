@@ -1,16 +1,26 @@
 -- Everything that a settled request means, in one statement and only if the request is
 -- still ours: a worker that slept and was declared dead finds no row and changes
--- nothing. It answers whether it was, when, and where the profiles stand now. Of a request
--- with many bundles the outcomes of those that had none are not among these: they are copied
--- into waybill.delivery in the same transaction.
+-- nothing. It answers whether it was, and where the profiles stand now.
 WITH mine AS (
     DELETE FROM waybill.request WHERE id = $1 AND worker = $2 RETURNING id
 ),
+given AS (
+    SELECT n.*, mine.id AS request_id
+    FROM unnest($3::bigint[], $4::text[], $5::text[], $6::int[], $7::timestamptz[], $23::boolean[])
+        AS n (bundle_id, outcome, reason, attempt, doubt_since, had_one), mine
+),
+-- Nearly all bundles come to their first outcome, and an insert that expects no conflict
+-- reads the index once instead of twice. If another worker has recorded one meanwhile, this fails as
+-- a whole, and the worker asks again with had_one for all.
+first AS (
+    INSERT INTO waybill.delivery (bundle_id, outcome, reason, attempt, request_id, doubt_since)
+    SELECT bundle_id, outcome, reason, attempt, request_id, doubt_since FROM given
+    WHERE NOT had_one
+),
 outcomes AS (
     INSERT INTO waybill.delivery AS d (bundle_id, outcome, reason, attempt, request_id, doubt_since)
-    SELECT n.bundle_id, n.outcome, n.reason, n.attempt, mine.id, n.doubt_since
-    FROM unnest($3::bigint[], $4::text[], $5::text[], $6::int[], $7::timestamptz[])
-        AS n (bundle_id, outcome, reason, attempt, doubt_since), mine
+    SELECT bundle_id, outcome, reason, attempt, request_id, doubt_since FROM given
+    WHERE had_one
     ON CONFLICT (bundle_id) DO UPDATE
     SET outcome = EXCLUDED.outcome,
         reason = EXCLUDED.reason,
@@ -21,7 +31,7 @@ outcomes AS (
             THEN least(d.doubt_since, EXCLUDED.doubt_since) END
     WHERE d.outcome <> 'delivered'
 ),
--- Locked in the order in which flights lock them.
+-- Locked already, see record_lock.sql, and so each stands where this statement sees it.
 locked AS (
     SELECT n.*, p.tid
     FROM (
@@ -30,12 +40,11 @@ locked AS (
             $9::text[], $10::text[], $11::jsonb[], $12::jsonb[], $13::text[], $14::timestamptz[], $15::boolean[],
             $19::text[], $20::bigint[], $21::bigint[]
         ) WITH ORDINALITY AS w (kind, id, traits, counters, unsure, sent_at, keep, seen, seen_at, seen_id, n), mine
-        ORDER BY w.kind, w.id
     ) AS n
     CROSS JOIN LATERAL (
         SELECT q.ctid AS tid FROM waybill.profile AS q
         WHERE q.dest = $8 AND q.kind = n.kind AND q.id = n.id AND q.request_id = $1
-        FOR UPDATE
+        OFFSET 0
     ) AS p
 ),
 profiles AS (
@@ -75,5 +84,5 @@ completed AS (
     FROM mine
     WHERE j.id = ANY ($22::bigint[]) AND j.state IN ('running', 'available', 'scheduled', 'retryable')
 )
-SELECT (SELECT count(*) FROM mine), clock_timestamp(), coalesce(array_agg(n), '{}'), coalesce(array_agg(tid), '{}'), pg_current_xact_id()::xid
+SELECT (SELECT count(*) FROM mine), coalesce(array_agg(n), '{}'), coalesce(array_agg(tid), '{}'), pg_current_xact_id()::xid
 FROM profiles;
