@@ -195,7 +195,7 @@ func (b *batcher) putBack(refs []ref) {
 }
 
 // keepMost bounds what is kept of bundles that wait again, in bytes of payload. Once it is read,
-// a usual one takes two to three times as much.
+// a bundle takes more than that.
 const keepMost = 3 << 20
 
 // keep is a copy of refs that go back in line: what does not fit beside the others that wait

@@ -4,9 +4,9 @@
 -- alone and not answered.
 --
 -- All are looked up by key first, though it is known where they stand: a page is tidied up when
--- an index leads to it and nobody else holds it, and a row that moves within its page needs no
--- new entry in the index. Then they are found by place alone: a comparison that an index can
--- answer would let the plan of an empty table begin with all profiles.
+-- an index leads to it, and a row that moves within its page needs no new entry in the index.
+-- Then they are found by place alone: a comparison that an index can answer would let the plan
+-- of an empty table begin with all profiles.
 WITH moved AS (
     UPDATE waybill.profile AS p
     SET seen_at = n.seen_at,
