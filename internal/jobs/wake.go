@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // wakes finds what a step of the database's clock has misled: jobs that were put off by it
@@ -68,11 +71,17 @@ func (w *wakes) page(ctx context.Context) (int64, error) {
 func (w *wakes) unpark(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, statementTimeout, errSlowStatement)
 	defer cancel()
-	ended, err := w.loop.store.pool.Exec(ctx, query("unpark"), w.loop.store.dest, longestPause)
-	if err != nil {
+	var n int64
+	var batch pgx.Batch // one transaction
+	batch.Queue(indexedSQL)
+	batch.Queue(query("unpark"), w.loop.store.dest, longestPause).Exec(func(ended pgconn.CommandTag) error {
+		n = ended.RowsAffected()
+		return nil
+	})
+	if err := w.loop.store.pool.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("end parks: %w", err)
 	}
-	if n := ended.RowsAffected(); n > 0 {
+	if n > 0 {
 		w.loop.cfg.Logger.WarnContext(ctx, "the database's clock has stepped back; users and devices that were parked by it are tried again, and nothing need be done",
 			"identities", n)
 	}
