@@ -166,11 +166,15 @@ func (h *house) walOf(ctx context.Context, do func() error) (int64, error) {
 }
 
 // enqueueAndDrain has two connections enqueue n bundles, 100 a call, while a worker delivers them, and measures from
-// the first call to the last completion.
+// the first call to the last completion. The bundles are built before: so are the jobs that River drains beside it.
 func (h *house) enqueueAndDrain(ctx context.Context, shop workload.Shop, n int) (d drained, err error) {
 	d.n = n
 	if err := h.fresh(ctx); err != nil {
 		return d, err
+	}
+	calls := make([]string, 0, n/perCall+1)
+	for from := 0; from < n; from += perCall {
+		calls = append(calls, array(shop.OrdersFrom(from, min(from+perCall, n))))
 	}
 	all, err := launch(ctx, 1, h.startWorker)
 	if err != nil {
@@ -178,7 +182,9 @@ func (h *house) enqueueAndDrain(ctx context.Context, shop workload.Shop, n int) 
 	}
 	defer all.kill()
 	begin := time.Now()
-	if err := h.loadBulk(ctx, shop, 0, n); err != nil {
+	if err := h.load(ctx, 0, n, perCall, func(ctx context.Context, from, to int) error {
+		return enqueueArray(ctx, h.ours.pool, calls[from/perCall], to-from)
+	}); err != nil {
 		return d, err
 	}
 	if _, err := h.ours.awaitDrained(ctx, all); err != nil {

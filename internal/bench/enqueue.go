@@ -46,11 +46,7 @@ func (p producer) call(ctx context.Context, pool *pgxpool.Pool, shop workload.Sh
 	if p.many == nil {
 		return p.transaction(ctx, pool, shop.Order(from))
 	}
-	orders := make([]workload.Order, n)
-	for i := range orders {
-		orders[i] = shop.Order(from + i)
-	}
-	return p.many(ctx, pool, orders)
+	return p.many(ctx, pool, shop.OrdersFrom(from, from+n))
 }
 
 // producers are: nothing beside the business row, package waybill, and River's client without and with a unique key,
@@ -111,13 +107,18 @@ func (h *house) bulkProducers() (ours, many, fast producer, err error) {
 
 // enqueueMany is one transaction with one call of waybill.enqueue, as River's are one with one call.
 func enqueueMany(ctx context.Context, pool *pgxpool.Pool, orders []workload.Order) error {
+	return enqueueArray(ctx, pool, array(orders), len(orders))
+}
+
+// enqueueArray is enqueueMany of n bundles that are built already.
+func enqueueArray(ctx context.Context, pool *pgxpool.Pool, bundles string, n int) error {
 	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		var queued int
-		if err := tx.QueryRow(ctx, query("load_bulk"), array(orders)).Scan(&queued); err != nil {
+		if err := tx.QueryRow(ctx, query("load_bulk"), bundles).Scan(&queued); err != nil {
 			return err
 		}
-		if queued != len(orders) {
-			return fmt.Errorf("%w: %d of %d", errNotQueued, queued, len(orders))
+		if queued != n {
+			return fmt.Errorf("%w: %d of %d", errNotQueued, queued, n)
 		}
 		return nil
 	})

@@ -75,11 +75,7 @@ func (h *house) loadSingle(ctx context.Context, shop workload.Shop, from, to int
 // loadBulk enqueues them 100 a call, each call its own transaction, as backfills do.
 func (h *house) loadBulk(ctx context.Context, shop workload.Shop, from, to int) error {
 	return h.load(ctx, from, to, perCall, func(ctx context.Context, begin, end int) error {
-		orders := make([]workload.Order, 0, end-begin)
-		for i := begin; i < end; i++ {
-			orders = append(orders, shop.Order(i))
-		}
-		return enqueueMany(ctx, h.ours.pool, orders)
+		return enqueueMany(ctx, h.ours.pool, shop.OrdersFrom(begin, end))
 	})
 }
 

@@ -194,13 +194,11 @@ DECLARE
     given_keys text[];
     given_hashes bytea[];
     given_refusals text[];
-    given_events text[];
-    given_users text[];
-    given_payloads jsonb[];
     given_times timestamptz[];
-    given_jobs bigint[];
     -- Null for a bundle that was not recorded, because its key has one.
     new_ids bigint[];
+    -- One element for every hundred of them.
+    jobs bigint[];
     is_recorded boolean := false;
     is_first_write boolean;
 BEGIN
@@ -208,33 +206,27 @@ BEGIN
         IF jsonb_array_length(bundles) = 1 THEN
             bundles := bundles -> 0;
         ELSE
-            -- Several: set by set.
+            -- Several: set by set. The payloads stay where they are, in the array of the
+            -- call, which is read out of a compressed value once and not for each of them.
             is_first_write := pg_current_xact_id_if_assigned() IS NULL;
-            WITH given AS MATERIALIZED (
-                SELECT e.n, e.b, i.refusal,
-                    coalesce(i.occurred_at, (e.b ->> 'occurred_at')::timestamptz, clock_timestamp()) AS occurred_at,
+            bundles := bundles #> '{}';
+            -- Ids follow the order of the call, whatever order the keys go in: of two
+            -- bundles with one occurred_at the later id is the newer.
+            SELECT array_agg(g.key), array_agg(sha256(convert_to(g.key, 'UTF8'))), array_agg(g.refusal),
+                array_agg(g.occurred_at), array_agg(nextval('waybill.bundle_id_seq')),
+                ARRAY(SELECT nextval('waybill.river_job_id_seq') FROM generate_series(0, (jsonb_array_length(bundles) - 1) / 100))
+            INTO given_keys, given_hashes, given_refusals, given_times, new_ids, jobs
+            FROM (
+                SELECT i.refusal,
                     coalesce(i.action_key, e.b ->> 'key') AS key,
-                    (e.n - 1) / 100 AS pack,
-                    -- Ids follow the order of the call, whatever order the keys go in:
-                    -- of two bundles with one occurred_at the later id is the newer.
-                    nextval('waybill.bundle_id_seq') AS id
+                    coalesce(i.occurred_at, (e.b ->> 'occurred_at')::timestamptz, clock_timestamp()) AS occurred_at
                 FROM jsonb_array_elements(bundles) WITH ORDINALITY AS e (b, n)
                 LEFT JOIN LATERAL (
                     SELECT c.* FROM waybill.inspect(e.b) AS c WHERE NOT waybill.ordinary(e.b)
                     OFFSET 0 -- or the planner calls inspect first and asks afterwards
                 ) AS i ON true
-            ),
-            packs AS MATERIALIZED (
-                SELECT p.pack, nextval('waybill.river_job_id_seq') AS job_id
-                FROM (SELECT DISTINCT pack FROM given WHERE refusal IS NULL) AS p
-            )
-            SELECT array_agg(g.key), array_agg(sha256(convert_to(g.key, 'UTF8'))), array_agg(g.refusal),
-                array_agg(left(g.b -> 'track' ->> 'event', 200)), array_agg(left(g.b ->> 'user_id', 256)),
-                array_agg(CASE WHEN g.refusal IS NULL THEN g.b ELSE waybill.keepable(g.b) END),
-                array_agg(g.occurred_at), array_agg(CASE WHEN g.refusal IS NULL THEN g.job_id END), array_agg(g.id)
-            INTO given_keys, given_hashes, given_refusals, given_events, given_users, given_payloads,
-                given_times, given_jobs, new_ids
-            FROM (SELECT * FROM given LEFT JOIN packs USING (pack) ORDER BY n) AS g;
+                ORDER BY e.n
+            ) AS g;
 
             -- Keys go in sorted, so that two calls that share some cannot deadlock each
             -- other on them.
@@ -247,43 +239,52 @@ BEGIN
                 BEGIN
                     INSERT INTO waybill.bundle (id, key_hash, action_key, event, user_id, payload, occurred_at, job_id)
                     OVERRIDING SYSTEM VALUE
-                    SELECT g.id, g.key_hash, g.key, g.event, g.user_id, g.payload, g.occurred_at, g.job_id
-                    FROM unnest(
-                        new_ids, given_hashes, given_keys, given_events, given_users, given_payloads, given_times, given_jobs
-                    ) AS g (id, key_hash, key, event, user_id, payload, occurred_at, job_id)
-                    ORDER BY g.key_hash;
+                    SELECT g.id, g.key_hash, g.key, left(p.b -> 'track' ->> 'event', 200), left(p.b ->> 'user_id', 256),
+                        CASE WHEN g.refusal IS NULL THEN p.b ELSE waybill.keepable(p.b) END,
+                        g.occurred_at, CASE WHEN g.refusal IS NULL THEN jobs[(g.n - 1) / 100 + 1] END
+                    FROM (
+                        SELECT *
+                        FROM unnest(new_ids, given_hashes, given_keys, given_refusals, given_times)
+                            WITH ORDINALITY AS g (id, key_hash, key, refusal, occurred_at, n)
+                        ORDER BY g.key_hash
+                    ) AS g,
+                    LATERAL (SELECT bundles -> (g.n - 1)::int AS b OFFSET 0) AS p;
                     is_recorded := true;
                 EXCEPTION WHEN unique_violation THEN
                     NULL; -- a key has a bundle already: once more, and around it
                 END;
             END IF;
             IF NOT is_recorded THEN
-                WITH given AS MATERIALIZED (
-                    SELECT *
-                    FROM unnest(
-                        new_ids, given_hashes, given_keys, given_events, given_users, given_payloads, given_times, given_jobs
-                    ) WITH ORDINALITY AS g (id, key_hash, key, event, user_id, payload, occurred_at, job_id, n)
-                ),
-                recorded AS (
+                WITH recorded AS (
                     INSERT INTO waybill.bundle (id, key_hash, action_key, event, user_id, payload, occurred_at, job_id)
                     OVERRIDING SYSTEM VALUE
-                    SELECT g.id, g.key_hash, g.key, g.event, g.user_id, g.payload, g.occurred_at, g.job_id
-                    FROM given AS g
-                    ORDER BY g.key_hash, g.n
+                    SELECT g.id, g.key_hash, g.key, left(p.b -> 'track' ->> 'event', 200), left(p.b ->> 'user_id', 256),
+                        CASE WHEN g.refusal IS NULL THEN p.b ELSE waybill.keepable(p.b) END,
+                        g.occurred_at, CASE WHEN g.refusal IS NULL THEN jobs[(g.n - 1) / 100 + 1] END
+                    FROM (
+                        SELECT *
+                        FROM unnest(new_ids, given_hashes, given_keys, given_refusals, given_times)
+                            WITH ORDINALITY AS g (id, key_hash, key, refusal, occurred_at, n)
+                        ORDER BY g.key_hash, g.n
+                    ) AS g,
+                    LATERAL (SELECT bundles -> (g.n - 1)::int AS b OFFSET 0) AS p
                     ON CONFLICT (key_hash) DO NOTHING
                     RETURNING id
                 )
                 SELECT array_agg(r.id ORDER BY g.n) INTO new_ids
-                FROM given AS g
+                FROM unnest(new_ids) WITH ORDINALITY AS g (id, n)
                 LEFT JOIN recorded AS r ON r.id = g.id;
             END IF;
 
             INSERT INTO waybill.river_job (id, kind, queue, priority, max_attempts, args)
-            SELECT r.job_id, 'bundle', 'analytics', 3, 32767,
+            SELECT jobs[r.pack], 'bundle', 'analytics', 3, 32767,
                 jsonb_build_object('bundle_ids', jsonb_agg(r.id ORDER BY r.id))
-            FROM unnest(new_ids, given_jobs) AS r (id, job_id)
-            WHERE r.id IS NOT NULL AND r.job_id IS NOT NULL
-            GROUP BY r.job_id;
+            FROM (
+                SELECT (g.n - 1) / 100 + 1 AS pack, g.id
+                FROM unnest(new_ids, given_refusals) WITH ORDINALITY AS g (id, refusal, n)
+                WHERE g.id IS NOT NULL AND g.refusal IS NULL
+            ) AS r
+            GROUP BY r.pack;
 
             INSERT INTO waybill.delivery (bundle_id, outcome, reason)
             SELECT r.id, 'rejected', r.refusal

@@ -68,6 +68,15 @@ func (s Shop) Order(i int) Order {
 	return o
 }
 
+// OrdersFrom are the orders from the given one on, up to and without `to`.
+func (s Shop) OrdersFrom(from, to int) []Order {
+	orders := make([]Order, 0, to-from)
+	for i := from; i < to; i++ {
+		orders = append(orders, s.Order(i))
+	}
+	return orders
+}
+
 // EventName is the one event of a Shop.
 const EventName = "Order_Completed"
 
