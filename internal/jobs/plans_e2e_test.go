@@ -42,6 +42,7 @@ var bounds = map[string]bound{
 	"profiles_known.sql":       {rows: 4500, buffers: 18_000},
 	"profiles_lock_free.sql":   {rows: 4500, buffers: 30_000, index: "profile_pkey"},
 	"request_open.sql":         {rows: 0, buffers: 200},
+	"record_lock.sql":          {rows: 4500, buffers: 18_000, index: "profile_pkey"},
 	"record.sql":               {rows: 4500, buffers: 150_000},
 	"walk_orphans.sql":         {rows: 5000, buffers: 90_000, index: "bundle_pkey"},
 	"walk_jobs.sql":            {rows: 5000, buffers: 80_000, index: "waybill_job_state"},
@@ -161,6 +162,7 @@ func workOnLittle(t *testing.T, pool *pgxpool.Pool, endpoint string, seen *plans
 		_, err := pool.Exec(t.Context(), "SELECT waybill.enqueue($1::text::jsonb)", fmt.Sprintf(
 			`{"key": "before %[1]d", "user_id": "before%[2]d", "identify": {"set": {"n": %[1]d}}, "groups": [{"type": "account", "id": "acc%[2]d"}], "track": {"event": "Bought"}}`, i, i%10))
 		require.NoError(t, err)
+		lockForRecord(t, pool)
 	}
 }
 
@@ -215,10 +217,33 @@ func work(t *testing.T, pool *pgxpool.Pool, endpoint string, seen *plans) {
 	await(seen.all("walk_orphans.sql", "walk_jobs.sql", "walk_payloads.sql", "walk_profiles.sql", "strays.sql", "claim_alone.sql"))
 	stop()
 
+	lockForRecord(t, pool)
 	rivers(t, pool)
 	_, err = ops.ReadStatus(ctx, pool, ops.Most)
 	require.NoError(t, err)
 	_, err = ops.Lookup(ctx, pool, "k777777")
+	require.NoError(t, err)
+}
+
+// lockForRecord asks what a worker asks when a profile was changed while it was being recorded.
+func lockForRecord(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
+	tx, err := pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, tx.Rollback(context.WithoutCancel(t.Context()))) }()
+	var request int64
+	require.NoError(t, tx.QueryRow(t.Context(), "INSERT INTO waybill.request (worker, bundle_ids) VALUES ('w', '{}') RETURNING id").Scan(&request))
+	limits, err := os.ReadFile("sql/turn_limits.sql")
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), string(limits), "5s")
+	require.NoError(t, err)
+	lock, err := os.ReadFile("sql/record_lock.sql")
+	require.NoError(t, err)
+	kinds, ids := make([]string, 1000), make([]string, 1000)
+	for i := range ids {
+		kinds[i], ids[i] = "user", fmt.Sprintf("u%d", 1000*i)
+	}
+	_, err = tx.Exec(t.Context(), string(lock), request, "w", "test", kinds, ids)
 	require.NoError(t, err)
 }
 

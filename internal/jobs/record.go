@@ -22,6 +22,7 @@ type recording struct {
 	doubts   []*time.Time
 	had      []bool  // whether there was an outcome, or a doubt, before
 	settled  []*item // those with an outcome
+	lock     bool    // whether the profiles are to be locked first
 
 	profiles profileColumns
 	sentAt   []*time.Time
@@ -48,7 +49,9 @@ func (f *flight) record(ctx context.Context) error {
 		defer cancel()
 		var batch pgx.Batch // one transaction
 		batch.Queue(turnLimitsSQL, statementTimeout.String())
-		batch.Queue(recordLockSQL, f.send.request, f.loop.store.worker, f.loop.store.dest, r.profiles.kinds, r.profiles.ids)
+		if r.lock {
+			batch.Queue(recordLockSQL, f.send.request, f.loop.store.worker, f.loop.store.dest, r.profiles.kinds, r.profiles.ids)
+		}
 		batch.Queue(recordSQL,
 			f.send.request, f.loop.store.worker,
 			r.ids, r.outcomes, r.reasons, r.attempts, r.doubts,
@@ -62,6 +65,10 @@ func (f *flight) record(ctx context.Context) error {
 		err := f.loop.store.pool.SendBatch(ctx, &batch).Close()
 		if isDuplicate(err) { // another worker had it too: look, instead of assuming
 			r.had = slices.Repeat([]bool{true}, len(r.ids))
+			return retry.RetryableError(err)
+		}
+		if isMoved(err) {
+			r.lock = true
 			return retry.RetryableError(err)
 		}
 		if err != nil {
@@ -87,11 +94,21 @@ func (f *flight) record(ctx context.Context) error {
 	return nil
 }
 
+// Codes of Postgres: https://www.postgresql.org/docs/current/errcodes-appendix.html
+const (
+	uniqueViolation = "23505"
+	divisionByZero  = "22012"
+)
+
 // isDuplicate says that a row that was expected to be new was there.
-func isDuplicate(err error) bool {
-	const uniqueViolation = "23505" // https://www.postgresql.org/docs/current/errcodes-appendix.html
+func isDuplicate(err error) bool { return isRefusal(err, uniqueViolation) }
+
+// isMoved says that a profile did not stand any more where record.sql had seen it.
+func isMoved(err error) bool { return isRefusal(err, divisionByZero) }
+
+func isRefusal(err error, code string) bool {
 	var refused *pgconn.PgError
-	return errors.As(err, &refused) && refused.Code == uniqueViolation
+	return errors.As(err, &refused) && refused.Code == code
 }
 
 func (f *flight) recording() recording {

@@ -182,7 +182,7 @@ $$;
 CREATE OR REPLACE FUNCTION waybill.enqueue(bundles jsonb)
 RETURNS TABLE (n int, action_key text, bundle_id bigint, outcome text, reason text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, waybill, pg_temp
+SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -369,7 +369,7 @@ $$;
 CREATE OR REPLACE FUNCTION waybill.enqueue_text(bundles text)
 RETURNS TABLE (n int, action_key text, bundle_id bigint, outcome text, reason text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, waybill, pg_temp
+SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -403,7 +403,7 @@ $$;
 CREATE OR REPLACE FUNCTION waybill.try_enqueue(bundles text)
 RETURNS TABLE (n int, action_key text, bundle_id bigint, outcome text, reason text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, waybill, pg_temp
+SET search_path = pg_catalog, pg_temp
 SET lock_timeout = '500ms'
 AS $$
 #variable_conflict use_column

@@ -31,8 +31,8 @@ outcomes AS (
             THEN least(d.doubt_since, EXCLUDED.doubt_since) END
     WHERE d.outcome <> 'delivered'
 ),
--- Locked already, see record_lock.sql, and so each stands where this statement sees it.
-locked AS (
+-- In the order in which flights lock them.
+reserved AS (
     SELECT n.*, p.tid
     FROM (
         SELECT w.*
@@ -40,6 +40,7 @@ locked AS (
             $9::text[], $10::text[], $11::jsonb[], $12::jsonb[], $13::text[], $14::timestamptz[], $15::boolean[],
             $19::text[], $20::bigint[], $21::bigint[]
         ) WITH ORDINALITY AS w (kind, id, traits, counters, unsure, sent_at, keep, seen, seen_at, seen_id, n), mine
+        ORDER BY w.kind, w.id
     ) AS n
     CROSS JOIN LATERAL (
         SELECT q.ctid AS tid FROM waybill.profile AS q
@@ -49,28 +50,28 @@ locked AS (
 ),
 profiles AS (
     UPDATE waybill.profile AS p
-    SET traits = l.traits,
-        counters = l.counters,
-        unsure = string_to_array(l.unsure, E'\x1f'),
-        seen = l.seen,
-        seen_at = l.seen_at,
-        seen_id = l.seen_id,
-        sent_at = coalesce(l.sent_at, p.sent_at),
+    SET traits = r.traits,
+        counters = r.counters,
+        unsure = string_to_array(r.unsure, E'\x1f'),
+        seen = r.seen,
+        seen_at = r.seen_at,
+        seen_id = r.seen_id,
+        sent_at = coalesce(r.sent_at, p.sent_at),
         parked_until = greatest(p.parked_until, (
             SELECT n.until
             FROM unnest($16::text[], $17::text[], $18::timestamptz[]) AS n (kind, id, until)
             WHERE n.kind = p.kind AND n.id = p.id
         )),
-        request_id = CASE WHEN l.keep THEN p.request_id END
-    FROM locked AS l
-    WHERE p.ctid = l.tid
-    RETURNING l.n, p.ctid AS tid
+        request_id = CASE WHEN r.keep THEN p.request_id END
+    FROM reserved AS r
+    WHERE p.ctid = r.tid
+    RETURNING r.n, p.ctid AS tid
 ),
 parked AS (
     INSERT INTO waybill.profile AS p (dest, kind, id, parked_until)
     SELECT $8, n.kind, n.id, n.until
     FROM unnest($16::text[], $17::text[], $18::timestamptz[]) AS n (kind, id, until), mine
-    WHERE NOT EXISTS (SELECT FROM locked AS l WHERE l.kind = n.kind AND l.id = n.id)
+    WHERE NOT EXISTS (SELECT FROM reserved AS r WHERE r.kind = n.kind AND r.id = n.id)
     ORDER BY n.kind, n.id
     ON CONFLICT (dest, kind, id) DO UPDATE
     SET parked_until = greatest(p.parked_until, EXCLUDED.parked_until)
@@ -84,5 +85,9 @@ completed AS (
     FROM mine
     WHERE j.id = ANY ($22::bigint[]) AND j.state IN ('running', 'available', 'scheduled', 'retryable')
 )
-SELECT (SELECT count(*) FROM mine), coalesce(array_agg(n), '{}'), coalesce(array_agg(tid), '{}'), pg_current_xact_id()::xid
+-- A profile that somebody changes between this statement's snapshot and its update has moved from
+-- where it is looked for. Then nothing of this may stand, and the only error that an expression
+-- can raise is one of arithmetic: the worker asks again, after record_lock.sql.
+SELECT (SELECT count(*) FROM mine) / (count(*) = (SELECT count(*) FROM reserved))::int,
+    coalesce(array_agg(n), '{}'), coalesce(array_agg(tid), '{}'), pg_current_xact_id()::xid
 FROM profiles;

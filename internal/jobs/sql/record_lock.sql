@@ -1,6 +1,7 @@
 -- The profiles that a request is to be recorded in, locked in the order in which flights lock
--- them, if it is still this worker's. A statement of its own, before record.sql: what was waited
--- for has come to stand elsewhere, and that one has to see where.
+-- them, if it is still this worker's. Only after somebody has changed one of them while record.sql
+-- went for it. A statement of its own: what was waited for has come to stand elsewhere, and
+-- record.sql has to see where.
 SELECT count(*)
 FROM (
     SELECT p.seen_id
