@@ -104,6 +104,7 @@ func TestPlansAtAMillionRows(t *testing.T) { //nolint:tparallel // the four run 
 			if how.empty {
 				workOnLittle(t, pool, fake.URL, seen)
 				fill(t, db, "bundle", "delivery", "river_job", "profile")
+				seen.forget()
 			}
 			if how.analyze {
 				_, err := pool.Exec(t.Context(), "ANALYZE")

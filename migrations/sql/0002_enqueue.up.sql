@@ -207,7 +207,7 @@ BEGIN
             bundles := bundles -> 0;
         ELSE
             -- Several: set by set. The payloads stay where they are, in the array of the
-            -- call, which is read out of a compressed value once and not for each of them.
+            -- call, which is read out of a compressed value here and not for each of them.
             is_first_write := pg_current_xact_id_if_assigned() IS NULL;
             bundles := bundles #> '{}';
             -- Ids follow the order of the call, whatever order the keys go in: of two

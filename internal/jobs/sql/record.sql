@@ -64,7 +64,7 @@ profiles AS (
         )),
         request_id = CASE WHEN r.keep THEN p.request_id END
     FROM reserved AS r
-    WHERE p.ctid = r.tid
+    WHERE p.ctid = r.tid AND p.request_id = $1
     RETURNING r.n, p.ctid AS tid
 ),
 parked AS (
