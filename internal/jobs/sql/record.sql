@@ -86,8 +86,8 @@ completed AS (
     WHERE j.id = ANY ($22::bigint[]) AND j.state IN ('running', 'available', 'scheduled', 'retryable')
 )
 -- A profile that somebody changes between this statement's snapshot and its update has moved from
--- where it is looked for. Then nothing of this may stand, and the only error that an expression
--- can raise is one of arithmetic: the worker asks again, after record_lock.sql.
+-- where it is looked for. Then nothing of this may stand: a division by zero ends it all, and
+-- the worker asks again, after record_lock.sql.
 SELECT (SELECT count(*) FROM mine) / (count(*) = (SELECT count(*) FROM reserved))::int,
     coalesce(array_agg(n), '{}'), coalesce(array_agg(tid), '{}'), pg_current_xact_id()::xid
 FROM profiles;
