@@ -9,8 +9,9 @@ import (
 
 // heldJob is a River job that Work waits on until each of its bundles is settled.
 type heldJob struct {
-	id      int64
-	attempt int
+	id       int64
+	attempt  int
+	priority int
 
 	// The batcher's lock guards the rest.
 	open  int       // bundles without an outcome in this run
@@ -33,8 +34,8 @@ type batcher struct {
 	slots int // jobs that River runs at once
 
 	mu       sync.Mutex
-	ready    []ref
-	since    time.Time          // when the oldest of ready came
+	line     line
+	since    time.Time          // when the oldest in line came
 	open     map[int64]bool     // requests of ours that are under way; false for those of an earlier life
 	behind   map[int64][]ref    // waiting for one of them to be settled
 	reserved map[identity]int64 // whose traits one of them may be changing
@@ -66,8 +67,8 @@ func newBatcher(slots int) *batcher {
 }
 
 // admit takes a job's bundles in.
-func (b *batcher) admit(id int64, attempt int, bundles []int64) *heldJob {
-	job := &heldJob{id: id, attempt: attempt, open: len(bundles), done: make(chan struct{})}
+func (b *batcher) admit(id int64, attempt, priority int, bundles []int64) *heldJob {
+	job := &heldJob{id: id, attempt: attempt, priority: priority, open: len(bundles), done: make(chan struct{})}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.held[job] = struct{}{}
@@ -190,7 +191,7 @@ func (b *batcher) putBack(refs []ref) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.flying -= len(refs)
-	b.ready = append(b.keep(refs), b.ready...)
+	b.line.putBack(b.keep(refs))
 	b.signal()
 }
 
@@ -222,10 +223,10 @@ func (b *batcher) leave(r ref) {
 }
 
 func (b *batcher) push(r ref) {
-	if len(b.ready) == 0 {
+	if b.line.length == 0 {
 		b.since = time.Now()
 	}
-	b.ready = append(b.ready, r)
+	b.line.push(r)
 }
 
 func (b *batcher) signal() {
@@ -235,25 +236,22 @@ func (b *batcher) signal() {
 	}
 }
 
-// take removes up to n bundles, first come first served.
+// take removes up to n bundles from the front of the line.
 func (b *batcher) take(n int) []ref {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.dueNow(time.Now())
-	taken := make([]ref, 0, min(n, len(b.ready)))
-	rest := b.ready[:0]
-	for i, r := range b.ready {
+	taken := make([]ref, 0, min(n, b.line.length))
+	b.line.take(func(r ref) bool {
 		if len(taken) == n {
-			rest = append(rest, b.ready[i:]...)
-			break
+			return false
 		}
 		b.leave(r)
 		if !r.job.gone {
 			taken = append(taken, r)
 		}
-	}
-	clear(b.ready[len(rest):])
-	b.ready = rest
+		return true
+	})
 	b.since = time.Now()
 	b.flying += len(taken)
 	return taken
@@ -271,6 +269,27 @@ func (b *batcher) dueNow(now time.Time) {
 	clear(b.delayed[len(waiting):])
 	b.delayed = waiting
 }
+
+// ahead is a stretch of the line that is worth arranging before up to n bundles are taken.
+func (b *batcher) ahead(n int) stretch {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.line.ahead(n, lookAheadFrom, lookAheadMost)
+}
+
+// arrange arranges a stretch that ahead has named. Only whoever takes may call it.
+func (b *batcher) arrange(s stretch, users map[int64]int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.line.arrange(s, users)
+}
+
+// How far the line is looked through for bundles of one user. Single bundles never stand in a line so long;
+// packs do, and a bundle that waits in one takes some 100 bytes while it is arranged.
+const (
+	lookAheadFrom = 4 * batchMost
+	lookAheadMost = 20 * batchMost
+)
 
 // gather waits until a request's worth of bundles is ready, the oldest has lingered
 // long enough, or no further one can come because every job that River may run is
@@ -302,14 +321,14 @@ func (b *batcher) look(n int, linger time.Duration) (ready bool, wait time.Durat
 	defer b.mu.Unlock()
 	now := time.Now()
 	b.dueNow(now)
-	if len(b.ready) == 0 {
+	if b.line.length == 0 {
 		wait = time.Minute
 		for _, d := range b.delayed {
 			wait = min(wait, max(d.until.Sub(now), time.Millisecond))
 		}
 		return false, wait
 	}
-	full := len(b.ready) >= n || len(b.held) >= b.slots && b.flying == 0
+	full := b.line.length >= n || len(b.held) >= b.slots && b.flying == 0
 	if wait = linger - now.Sub(b.since); full || wait <= 0 {
 		return true, 0
 	}

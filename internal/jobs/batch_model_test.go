@@ -35,7 +35,7 @@ type move struct {
 func drawMove(t *rapid.T) move {
 	return move{
 		what: rapid.SampledFrom([]string{
-			"admit", "admit", "take", "take", "settle", "settle", "postpone", "put back", "put behind", "foreign", "open", "close", "reborn", "withdraw", "lose", "wait",
+			"admit", "admit", "take", "take", "settle", "settle", "postpone", "put back", "put behind", "foreign", "open", "close", "reborn", "withdraw", "lose", "wait", "look ahead",
 		}).Draw(t, "what"),
 		n: rapid.IntRange(0, 6).Draw(t, "n"), which: rapid.IntRange(0, 20).Draw(t, "which"),
 	}
@@ -106,13 +106,20 @@ func (m *shuffleModel) make(s move) string {
 		ids := numbered(m.lastBundle+1, int64(s.n))
 		m.lastBundle += int64(s.n)
 		m.lastJob++
-		job := m.admit(m.lastJob, 1, ids)
+		job := m.admit(m.lastJob, 1, s.which%6, ids)
 		m.jobs[job] = map[int64]bool{}
 		for _, id := range ids {
 			m.jobs[job][id] = true
 		}
 	case "take":
 		return m.taken(m.take(s.n))
+	case "look ahead":
+		users := map[int64]int64{}
+		stretch := m.line.ahead(s.which, 2, s.n)
+		for _, id := range stretch.bundles {
+			users[id] = id % 3
+		}
+		m.arrange(stretch, users)
 	case "settle", "postpone":
 		if r, ok := land(); ok {
 			delete(m.jobs[r.job], r.bundle)
@@ -202,8 +209,11 @@ func (m *shuffleModel) check() string {
 			places[r.bundle]++
 		}
 	}
-	for _, r := range m.ready {
+	for _, r := range inLine(m.batcher) {
 		note(r)
+	}
+	if len(inLine(m.batcher)) != m.line.length {
+		return "it does not know how long its line is"
 	}
 	for _, refs := range m.behind {
 		for _, r := range refs {

@@ -58,9 +58,9 @@ func TestAFullRequestIsGatheredAtOnce(t *testing.T) {
 	batching(t, 100, func(t *testing.T, b *batcher) {
 		g := gather(t.Context(), b, 3)
 		require.Nil(t, g.now())
-		b.admit(1, 1, []int64{11})
+		b.admit(1, 1, 1, []int64{11})
 		require.Nil(t, g.now())
-		b.admit(2, 1, []int64{12, 13, 14})
+		b.admit(2, 1, 1, []int64{12, 13, 14})
 		require.Equal(t, []int64{11, 12, 13}, bundlesOf(g.now()), "first come, first served")
 		require.Equal(t, []int64{14}, bundlesOf(b.take(10)))
 	})
@@ -70,9 +70,9 @@ func TestABundleLingersForCompany(t *testing.T) {
 	batching(t, 100, func(t *testing.T, b *batcher) {
 		g := gather(t.Context(), b, 1000)
 		pass(time.Hour)
-		b.admit(1, 1, []int64{11})
+		b.admit(1, 1, 1, []int64{11})
 		pass(linger / 2)
-		b.admit(2, 1, []int64{12})
+		b.admit(2, 1, 1, []int64{12})
 		pass(linger/2 - 1)
 		require.Nil(t, g.now())
 		pass(1)
@@ -84,9 +84,9 @@ func TestABundleLingersForCompany(t *testing.T) {
 func TestNobodyLingersWhenNobodyCanCome(t *testing.T) {
 	batching(t, 2, func(t *testing.T, b *batcher) {
 		g := gather(t.Context(), b, 1000)
-		b.admit(1, 1, []int64{11})
+		b.admit(1, 1, 1, []int64{11})
 		require.Nil(t, g.now())
-		b.admit(2, 1, []int64{12})
+		b.admit(2, 1, 1, []int64{12})
 		require.Equal(t, []int64{11, 12}, bundlesOf(g.now()))
 
 		// While bundles are in flight their jobs may end, and make room for others.
@@ -111,10 +111,10 @@ func TestGatheringEndsWithItsContext(t *testing.T) {
 
 func TestWhatIsPutBackGoesFirst(t *testing.T) {
 	batching(t, 100, func(t *testing.T, b *batcher) {
-		b.admit(1, 1, []int64{11, 12})
+		b.admit(1, 1, 1, []int64{11, 12})
 		refs := b.take(2)
 		require.Equal(t, 2, second(b.counts()))
-		b.admit(2, 1, []int64{13})
+		b.admit(2, 1, 1, []int64{13})
 		b.putBack(refs)
 		require.Zero(t, second(b.counts()))
 		require.Equal(t, []int64{11, 12, 13}, bundlesOf(b.take(10)))
@@ -123,7 +123,7 @@ func TestWhatIsPutBackGoesFirst(t *testing.T) {
 
 func TestWhatWaitsAgainKeepsWhatWasReadAsFarAsThereIsRoom(t *testing.T) {
 	batching(t, 100, func(t *testing.T, b *batcher) {
-		b.admit(1, 1, []int64{11, 12, 13})
+		b.admit(1, 1, 1, []int64{11, 12, 13})
 		read := func(refs []ref) (kept []bool) {
 			for _, r := range refs {
 				kept = append(kept, r.read != nil)
@@ -140,8 +140,8 @@ func TestWhatWaitsAgainKeepsWhatWasReadAsFarAsThereIsRoom(t *testing.T) {
 			b.putBackBehind(7, refs[:2])
 			b.settled(7)
 			b.opened(7)
-			require.Equal(t, []int64{11, 12, 13}, bundlesOf(b.ready))
-			require.Equal(t, []bool{true, false, true}, read(b.ready))
+			require.Equal(t, []int64{11, 12, 13}, bundlesOf(inLine(b)))
+			require.Equal(t, []bool{true, false, true}, read(inLine(b)))
 		}
 	})
 }
@@ -150,7 +150,7 @@ func second[A, B any](_ A, b B) B { return b }
 
 func TestBundlesBehindARequestOfOursWaitUntilItIsSettled(t *testing.T) {
 	batching(t, 100, func(t *testing.T, b *batcher) {
-		b.admit(1, 1, []int64{11})
+		b.admit(1, 1, 1, []int64{11})
 		refs := b.take(1)
 		b.opened(7)
 		b.putBackBehind(7, refs)
@@ -185,7 +185,7 @@ func TestWhoeverIsReservedWaitsUntilTheRequestIsSettled(t *testing.T) {
 func TestNothingWaitsForARequestOfAnEarlierLife(t *testing.T) {
 	batching(t, 100, func(t *testing.T, b *batcher) {
 		ada := identity{kindUser, "ada"}
-		b.admit(1, 1, []int64{11, 12})
+		b.admit(1, 1, 1, []int64{11, 12})
 		b.opened(7)
 		b.reserve(7, []identity{ada})
 		b.putBackBehind(7, b.take(1))
@@ -204,7 +204,7 @@ func TestNothingWaitsForARequestOfAnEarlierLife(t *testing.T) {
 
 func TestBundlesBehindAnotherWorkersRequestAskAgain(t *testing.T) {
 	batching(t, 100, func(t *testing.T, b *batcher) {
-		b.admit(1, 1, []int64{11})
+		b.admit(1, 1, 1, []int64{11})
 		b.putBackBehind(7, b.take(1))
 		g := gather(t.Context(), b, 1)
 		pass(foreignWait - time.Millisecond)
@@ -216,7 +216,7 @@ func TestBundlesBehindAnotherWorkersRequestAskAgain(t *testing.T) {
 
 func TestWaitingForNothingLooksAtNothing(t *testing.T) {
 	batching(t, 100, func(t *testing.T, b *batcher) {
-		job := b.admit(1, 1, numbered(1, 3))
+		job := b.admit(1, 1, 1, numbered(1, 3))
 		b.opened(7)
 		b.putBackBehind(7, b.take(3))
 		ctx, cancel := context.WithCancel(t.Context())
@@ -225,7 +225,7 @@ func TestWaitingForNothingLooksAtNothing(t *testing.T) {
 		b.settled(7)
 		pass(10 * time.Minute)
 		require.Nil(t, g.now(), "there is nobody left to gather for")
-		require.Empty(t, b.ready)
+		require.Empty(t, inLine(b))
 		cancel()
 		require.Nil(t, <-g.result)
 	})
@@ -233,7 +233,7 @@ func TestWaitingForNothingLooksAtNothing(t *testing.T) {
 
 func TestAPackIsDoneOnceWithItsLastBundle(t *testing.T) {
 	batching(t, 100, func(t *testing.T, b *batcher) {
-		job := b.admit(1, 1, numbered(1, 100))
+		job := b.admit(1, 1, 1, numbered(1, 100))
 		var all sync.WaitGroup
 		for range 4 { // flights of any size land in any order
 			refs := b.take(25)
@@ -252,7 +252,7 @@ func TestAPackIsDoneOnceWithItsLastBundle(t *testing.T) {
 
 func TestAJobThatIsLostLetsGoOfItsBundles(t *testing.T) {
 	batching(t, 100, func(t *testing.T, b *batcher) {
-		flying, waiting, kept := b.admit(1, 1, []int64{11}), b.admit(2, 1, []int64{12}), b.admit(3, 1, []int64{13})
+		flying, waiting, kept := b.admit(1, 1, 1, []int64{11}), b.admit(2, 1, 1, []int64{12}), b.admit(3, 1, 1, []int64{13})
 		refs := b.take(1)
 		slices.Sort(b.heldIDs())
 		require.ElementsMatch(t, []int64{1, 2, 3}, b.heldIDs())
@@ -271,7 +271,7 @@ func TestAJobThatIsLostLetsGoOfItsBundles(t *testing.T) {
 func TestAJobEndsWithItsLastBundle(t *testing.T) {
 	t.Parallel()
 	b := newBatcher(10)
-	one, two, left, put := b.admit(1, 1, numbered(10, 1)), b.admit(2, 1, numbered(20, 2)), b.admit(3, 1, numbered(30, 1)), b.admit(4, 1, numbered(40, 2))
+	one, two, left, put := b.admit(1, 1, 1, numbered(10, 1)), b.admit(2, 1, 1, numbered(20, 2)), b.admit(3, 1, 1, numbered(30, 1)), b.admit(4, 1, 1, numbered(40, 2))
 	b.withdraw(left)
 	of := func(job *heldJob, id int64) *item { return &item{id: id, job: job} }
 	b.postpone(of(put, 40), time.Now().Add(time.Hour))

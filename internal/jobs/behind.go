@@ -93,7 +93,7 @@ func (b *batcher) reborn() {
 func (b *batcher) letOn(request int64) {
 	if refs, ok := b.behind[request]; ok {
 		delete(b.behind, request)
-		b.ready = append(refs, b.ready...)
+		b.line.putBack(refs)
 		b.signal()
 	}
 }

@@ -14,7 +14,7 @@ func TestANewLifeWaitsForNothingOfTheOldOne(t *testing.T) {
 	t.Parallel()
 	l := preparing(newHouse(t, amplitudetest.Config{}))
 	ada := user("ada")
-	l.batcher.admit(1, 1, []int64{11})
+	l.batcher.admit(1, 1, 1, []int64{11})
 	l.batcher.opened(7)
 	l.batcher.reserve(7, []identity{ada})
 	l.batcher.putBackBehind(7, l.batcher.take(1))

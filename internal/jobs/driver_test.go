@@ -30,7 +30,7 @@ func TestRiverWritesNothingThatIsWritten(t *testing.T) {
 	t.Parallel()
 	river, b := &asked{}, newBatcher(10)
 	b.completed([]int64{1})
-	b.admit(4, 1, numbered(40, 1))
+	b.admit(4, 1, 1, numbered(40, 1))
 	b.lose([]int64{4}, nil) // another worker has it
 	now, later := time.Now(), time.Now().Add(time.Hour)
 	attempt := 2
@@ -99,7 +99,7 @@ func TestAJobIsCompletedByTheRecordOfItsBundles(t *testing.T) {
 			h.exec(t, "UPDATE waybill.river_job SET state = 'running', attempt = 1")
 			h.exec(t, "INSERT INTO waybill.worker (id) VALUES ('w')")
 			l := preparing(h)
-			job := l.batcher.admit(ask[int64](t, h, "SELECT id FROM waybill.river_job"), 1, ids)
+			job := l.batcher.admit(ask[int64](t, h, "SELECT id FROM waybill.river_job"), 1, 1, ids)
 			out, err := l.prepare(t.Context(), l.batcher.take(1), 0, roomy)
 			require.NoError(t, err)
 			f := l.newFlight(out.send, 0)

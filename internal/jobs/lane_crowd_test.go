@@ -110,7 +110,7 @@ func crowd(l *lane, visits []visit) (problem string) {
 func TestAProbeIsSmall(t *testing.T) {
 	t.Parallel()
 	l := &loop{batcher: newBatcher(10), lane: newLane(1, time.Now)}
-	l.batcher.admit(1, 1, numbered(1, 3*probeBundles))
+	l.batcher.admit(1, 1, 1, numbered(1, 3*probeBundles))
 	refs := l.batcher.take(3 * probeBundles)
 	require.Len(t, l.asProbe(refs), 3*probeBundles, "an open lane takes all of it")
 

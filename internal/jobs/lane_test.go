@@ -27,15 +27,15 @@ func inBubble(t *testing.T, limit int, test func(t *testing.T, l *lane)) {
 	synctest.Test(t, func(t *testing.T) { test(t, newLane(limit, time.Now)) })
 }
 
-// line is who has been let in, in order.
-type line struct {
+// entrants is who has been let in, in order.
+type entrants struct {
 	lane *lane
 	in   chan int
 }
 
 // waitingFor lets n flights queue up one after the other.
-func waitingFor(ctx context.Context, l *lane, n int) *line {
-	w := &line{l, make(chan int, n)}
+func waitingFor(ctx context.Context, l *lane, n int) *entrants {
+	w := &entrants{l, make(chan int, n)}
 	for i := range n {
 		go func() {
 			if l.enter(ctx) == nil {
@@ -48,7 +48,7 @@ func waitingFor(ctx context.Context, l *lane, n int) *line {
 }
 
 // entered is who has got in by now, in order.
-func (w *line) entered() []int {
+func (w *entrants) entered() []int {
 	synctest.Wait()
 	var in []int
 	for len(w.in) > 0 {

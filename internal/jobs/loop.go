@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/sethvargo/go-retry"
 
@@ -62,6 +63,7 @@ func (l *loop) run(ctx, hard, last context.Context) {
 			return
 		case places <- struct{}{}:
 		}
+		l.lookAhead(ctx)
 		refs := l.batcher.gather(ctx, l.worth(), lingerBesides(len(places)-1))
 		if refs == nil {
 			return
@@ -71,6 +73,36 @@ func (l *loop) run(ctx, hard, last context.Context) {
 			l.fly(ctx, hard, last, refs)
 		})
 	}
+}
+
+// lookAhead brings bundles of one user together where very many wait, as in an import: in one
+// request they move the user's profile on once, and Amplitude is told in their order what they
+// set. If that fails they fly as they stand.
+func (l *loop) lookAhead(ctx context.Context) {
+	if l.cfg.Mode != Deliver {
+		return
+	}
+	s := l.batcher.ahead(l.worth())
+	if len(s.bundles) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, statementTimeout, errSlowStatement)
+	defer cancel()
+	users := make(map[int64]int64, len(s.bundles))
+	var batch pgx.Batch
+	batch.Queue(indexedSQL)
+	batch.Queue(lookAheadSQL, s.bundles).Query(func(rows pgx.Rows) error {
+		var id, user int64
+		_, err := pgx.ForEachRow(rows, []any{&id, &user}, func() error {
+			users[id] = user
+			return nil
+		})
+		return err
+	})
+	if err := l.store.pool.SendBatch(ctx, &batch).Close(); err != nil && ctx.Err() == nil {
+		l.cfg.Logger.WarnContext(ctx, "cannot look ahead; bundles go out in the order in which they came", "bundles", len(s.bundles), "error", err)
+	}
+	l.batcher.arrange(s, users)
 }
 
 // lingerBesides is how long a batch waits for company: with few requests under way a bundle

@@ -34,9 +34,10 @@ type bound struct {
 }
 
 // bounds of what a worker asks, by file and by River's name: all of these have to be
-// seen. A flight is at most 1,500 bundles, a page of a walk 5,000.
+// seen. A flight is at most 1,500 bundles, a page of a walk 5,000, a look ahead 30,000.
 var bounds = map[string]bound{
 	"load.sql":                 {rows: 1500, buffers: 18_000, index: "bundle_pkey"},
+	"look_ahead.sql":           {rows: 30_000, buffers: 160_000, index: "bundle_pkey"},
 	"parked.sql":               {rows: 10, buffers: 50, index: "profile_parked"},
 	"profiles_lock.sql":        {rows: 4500, buffers: 30_000, index: "profile_pkey"},
 	"profiles_known.sql":       {rows: 4500, buffers: 18_000},
@@ -219,6 +220,7 @@ func work(t *testing.T, pool *pgxpool.Pool, endpoint string, seen *plans) {
 	stop()
 
 	lockForRecord(t, pool)
+	lookAhead(t, pool)
 	rivers(t, pool)
 	_, err = ops.ReadStatus(ctx, pool, ops.Most)
 	require.NoError(t, err)
@@ -246,6 +248,27 @@ func lockForRecord(t *testing.T, pool *pgxpool.Pool) {
 	}
 	_, err = tx.Exec(t.Context(), string(lock), request, "w", "test", kinds, ids)
 	require.NoError(t, err)
+}
+
+// lookAhead asks what a worker asks when very many packs wait.
+func lookAhead(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
+	tx, err := pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, tx.Rollback(context.WithoutCancel(t.Context()))) }()
+	ids := make([]int64, 30_000)
+	for i := range ids {
+		ids[i] = int64(30*i + 1)
+	}
+	indexed, err := os.ReadFile("sql/indexed.sql")
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), string(indexed))
+	require.NoError(t, err)
+	look, err := os.ReadFile("sql/look_ahead.sql")
+	require.NoError(t, err)
+	found, err := tx.Exec(t.Context(), string(look), ids)
+	require.NoError(t, err)
+	require.EqualValues(t, len(ids), found.RowsAffected())
 }
 
 // deliver runs a worker until stop is called.

@@ -31,7 +31,7 @@ func TestABundleWithTwoJobsFliesOnce(t *testing.T) {
 	ids := h.enqueue(t, `{"key": "k", "user_id": "u", "increment": {"n": 1}}`)
 	h.exec(t, "INSERT INTO waybill.worker (id) VALUES ('w')")
 	l := preparing(h)
-	first, second := l.batcher.admit(1, 1, ids), l.batcher.admit(2, 1, ids)
+	first, second := l.batcher.admit(1, 1, 1, ids), l.batcher.admit(2, 1, 1, ids)
 
 	out, err := l.prepare(t.Context(), l.batcher.take(2), 0, requestLimits{events: 100, bytes: 1 << 20})
 

@@ -81,7 +81,7 @@ func TestAStepWhileAJobIsPutOffMovesNothing(t *testing.T) {
 	require.InDelta(t, 2*time.Hour, snooze.Duration, float64(time.Second))
 
 	clock.learn(now, now, midnight.Add(time.Minute)) // the day ends in one step
-	b.admit(id, 2, numbered(1, 1))                   // and the job was taken for lost, and claimed once more
+	b.admit(id, 2, 1, numbered(1, 1))                   // and the job was taken for lost, and claimed once more
 	later, exec := time.Now().Add(snooze.Duration), driver{riverpgxv5.New(h.pool), besideOthers(h.pool), b, clock, &polls{}}.GetExecutor()
 	_, err := exec.JobSetStateIfRunningMany(t.Context(), &riverdriver.JobSetStateIfRunningManyParams{
 		ID: []int64{id}, Attempt: make([]*int, 1), ErrData: make([][]byte, 1), FinalizedAt: make([]*time.Time, 1),

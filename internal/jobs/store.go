@@ -31,6 +31,7 @@ var (
 	profilesKnownSQL    = query("profiles_known")
 	profilesLockSQL     = query("profiles_lock")
 	profilesLockFreeSQL = query("profiles_lock_free")
+	lookAheadSQL        = query("look_ahead")
 	profilesNewSQL      = query("profiles_new")
 	profilesPrepareSQL  = query("profiles_prepare")
 	profilesStandSQL    = query("profiles_stand")

@@ -154,7 +154,7 @@ func TestAJobWhoseClaimWasNeverAnsweredIsGivenBack(t *testing.T) {
 	h.exec(t, "UPDATE waybill.river_job SET attempted_by = '{me,somebody}' WHERE args ->> 'action_key' = 'foreign'")
 	running := func() int { return ask[int](t, h, "SELECT count(*) FROM waybill.river_job WHERE state = 'running'") }
 	b := newBatcher(10)
-	b.admit(ask[int64](t, h, "SELECT id FROM waybill.river_job WHERE args ->> 'action_key' = 'held'"), 1, []int64{2})
+	b.admit(ask[int64](t, h, "SELECT id FROM waybill.river_job WHERE args ->> 'action_key' = 'held'"), 1, 1, []int64{2})
 	l := &loop{cfg: Config{Logger: slog.New(slog.DiscardHandler), Meter: NoMeter{}}, store: &store{pool: h.pool, worker: "me"}, batcher: b}
 
 	w := newWalks(l)

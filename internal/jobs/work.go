@@ -24,7 +24,7 @@ func (worker) Timeout(*river.Job[Args]) time.Duration { return -1 }
 // later. Only then does River complete or reschedule the job: its state follows what
 // waybill.delivery says.
 func (w *worker) Work(ctx context.Context, job *river.Job[Args]) error {
-	held := w.batcher.admit(job.ID, job.Attempt, job.Args.BundleIDs)
+	held := w.batcher.admit(job.ID, job.Attempt, job.Priority, job.Args.BundleIDs)
 	select {
 	case <-held.done:
 	case <-ctx.Done():

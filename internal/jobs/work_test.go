@@ -40,14 +40,19 @@ func TestJobsHaveNoTimeout(t *testing.T) {
 	require.Equal(t, Kind, Args{}.Kind())
 }
 
+// jobOf is a job as River hands it to Work.
+func jobOf(id int64, priority int, bundles ...int64) *river.Job[Args] {
+	return &river.Job[Args]{
+		JobRow: &rivertype.JobRow{ID: id, Attempt: 1, Priority: priority}, Args: Args{BundleIDs: bundles},
+	}
+}
+
 // work starts Work on a job of bundles and returns the channel of what it returns.
 func work(ctx context.Context, b *batcher, job int64, bundles ...int64) <-chan error {
 	result := make(chan error, 1)
 	go func() {
 		w := &worker{batcher: b, clock: &databaseClock{}}
-		result <- w.Work(ctx, &river.Job[Args]{
-			JobRow: &rivertype.JobRow{ID: job, Attempt: 1}, Args: Args{BundleIDs: bundles},
-		})
+		result <- w.Work(ctx, jobOf(job, 1, bundles...))
 	}()
 	return result
 }

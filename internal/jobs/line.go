@@ -1,0 +1,138 @@
+package jobs
+
+import (
+	"cmp"
+	"slices"
+)
+
+// line is the bundles that are ready to be gathered: by their jobs' priority, and of one
+// priority first come, first served. Its owner locks it.
+type line struct {
+	queues [leastUrgent + 1]queue // by priority
+	length int
+}
+
+// leastUrgent is the last of River's priorities, which begin with 1. The job of a single
+// bundle has 1 and that of a pack 3, so that an import holds up nothing that happens meanwhile.
+const leastUrgent = 4
+
+// queue is the bundles of one priority.
+type queue struct {
+	again []ref // put back; they go first
+	fresh []ref
+	// arranged is how many of fresh, from the front, stand where arrange has put them.
+	arranged int
+}
+
+// urgency is the priority of the bundle's job, within River's.
+func urgency(r ref) int { return min(max(r.job.priority, 0), leastUrgent) }
+
+// push lets a bundle stand at the end.
+func (l *line) push(r ref) {
+	q := &l.queues[urgency(r)]
+	q.fresh = append(q.fresh, r)
+	l.length++
+}
+
+// putBack lets bundles stand at the front again.
+func (l *line) putBack(refs []ref) {
+	var begin [len(l.queues)][]ref
+	for _, r := range refs {
+		begin[urgency(r)] = append(begin[urgency(r)], r)
+	}
+	for p, some := range begin {
+		if len(some) > 0 {
+			l.queues[p].again = append(some, l.queues[p].again...)
+		}
+	}
+	l.length += len(refs)
+}
+
+// take hands out bundles from the front for as long as they are accepted.
+func (l *line) take(accept func(ref) bool) {
+	for p := range l.queues {
+		q := &l.queues[p]
+		var again, fresh int
+		q.again, again = handOut(q.again, accept)
+		l.length -= again
+		if len(q.again) > 0 {
+			return
+		}
+		q.fresh, fresh = handOut(q.fresh, accept)
+		l.length -= fresh
+		q.arranged = max(q.arranged-fresh, 0)
+		if len(q.fresh) > 0 {
+			return
+		}
+	}
+}
+
+// handOut is what is left of refs, and how many were accepted.
+func handOut(refs []ref, accept func(ref) bool) (rest []ref, n int) {
+	for n < len(refs) && accept(refs[n]) {
+		n++
+	}
+	clear(refs[:n])
+	if n == len(refs) {
+		return nil, n // it may have been very long
+	}
+	return refs[n:], n
+}
+
+// stretch is a part of the line that is to be arranged.
+type stretch struct {
+	priority int
+	bundles  []int64
+}
+
+// ahead is the stretch of up to most bundles that were not arranged yet and are among the
+// next n. There is none where fewer than worth stand: they meet in a request as it is.
+func (l *line) ahead(n, worth, most int) (s stretch) {
+	for p := range l.queues {
+		q := &l.queues[p]
+		if n -= len(q.again) + q.arranged; n <= 0 {
+			return s
+		}
+		if rest := q.fresh[q.arranged:]; len(rest) >= worth {
+			s.priority = p
+			for _, r := range rest[:min(len(rest), most)] {
+				s.bundles = append(s.bundles, r.bundle)
+			}
+			return s
+		}
+		n -= len(q.fresh) - q.arranged
+	}
+	return s
+}
+
+// arrange orders a stretch that ahead has named, since when nothing was taken, by bundle, and
+// lets all bundles of a user stand with the first. users are by bundle; whoever is missing
+// there stands alone.
+func (l *line) arrange(s stretch, users map[int64]int64) {
+	type ranked struct {
+		ref
+		first int // where the first bundle of the user stands
+	}
+	q := &l.queues[s.priority]
+	part := q.fresh[q.arranged : q.arranged+len(s.bundles)]
+	slices.SortFunc(part, func(a, b ref) int { return cmp.Compare(a.bundle, b.bundle) })
+	first := make(map[int64]int, len(users))
+	order := make([]ranked, len(part))
+	for i, r := range part {
+		order[i] = ranked{r, i}
+		user, known := users[r.bundle]
+		if !known {
+			continue
+		}
+		if at, seen := first[user]; seen {
+			order[i].first = at
+		} else {
+			first[user] = i
+		}
+	}
+	slices.SortStableFunc(order, func(a, b ranked) int { return cmp.Compare(a.first, b.first) })
+	for i := range order {
+		part[i] = order[i].ref
+	}
+	q.arranged += len(part)
+}

@@ -1,0 +1,5 @@
+-- Whose the bundles are that wait, as a number. Two users that share one are taken for one, and
+-- travel together; that is all.
+SELECT id, hashtextextended(user_id, 0)
+FROM waybill.bundle
+WHERE id = ANY ($1::bigint[]) AND user_id IS NOT NULL;
