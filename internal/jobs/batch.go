@@ -284,8 +284,8 @@ func (b *batcher) arrange(s stretch, users map[int64]int64) {
 	b.line.arrange(s, users)
 }
 
-// How far the line is looked through for bundles of one user. Single bundles never stand in a line so long;
-// packs do, and a bundle that waits in one takes some 100 bytes while it is arranged.
+// How far the line is looked through for bundles of one user. Single bundles never stand in a
+// line so long, only those of packs do.
 const (
 	lookAheadFrom = 4 * batchMost
 	lookAheadMost = 20 * batchMost
@@ -293,11 +293,13 @@ const (
 
 // gather waits until a request's worth of bundles is ready, the oldest has lingered
 // long enough, or no further one can come because every job that River may run is
-// waiting already. It returns nil when ctx ends.
-func (b *batcher) gather(ctx context.Context, n int, linger time.Duration) []ref {
+// waiting already. Before it takes them it lets lookAhead arrange the line. It returns nil
+// when ctx ends.
+func (b *batcher) gather(ctx context.Context, n int, linger time.Duration, lookAhead func()) []ref {
 	for {
 		ready, wait := b.look(n, linger)
 		if ready {
+			lookAhead()
 			if taken := b.take(n); len(taken) > 0 {
 				return taken
 			}

@@ -35,7 +35,7 @@ type move struct {
 func drawMove(t *rapid.T) move {
 	return move{
 		what: rapid.SampledFrom([]string{
-			"admit", "admit", "take", "take", "settle", "settle", "postpone", "put back", "put behind", "foreign", "open", "close", "reborn", "withdraw", "lose", "wait", "look ahead",
+			"admit", "admit", "take", "take", "settle", "settle", "postpone", "put back", "put behind", "foreign", "open", "close", "reborn", "withdraw", "lose", "wait", "look ahead", "look ahead", "arrange",
 		}).Draw(t, "what"),
 		n: rapid.IntRange(0, 6).Draw(t, "n"), which: rapid.IntRange(0, 20).Draw(t, "which"),
 	}
@@ -57,6 +57,7 @@ type shuffleModel struct {
 	flights             []ref                       // taken and not landed
 	open                []int64
 	lastRequest         int64
+	ahead               stretch // to be arranged
 }
 
 func shuffle(b *batcher, moves []move) string {
@@ -112,14 +113,17 @@ func (m *shuffleModel) make(s move) string {
 			m.jobs[job][id] = true
 		}
 	case "take":
+		m.ahead = stretch{} // who takes is who arranges
 		return m.taken(m.take(s.n))
 	case "look ahead":
+		m.ahead = m.line.ahead(1+s.which, 1, s.n)
+	case "arrange":
 		users := map[int64]int64{}
-		stretch := m.line.ahead(s.which, 2, s.n)
-		for _, id := range stretch.bundles {
+		for _, id := range m.ahead.bundles {
 			users[id] = id % 3
 		}
-		m.arrange(stretch, users)
+		m.arrange(m.ahead, users)
+		m.ahead = stretch{}
 	case "settle", "postpone":
 		if r, ok := land(); ok {
 			delete(m.jobs[r.job], r.bundle)

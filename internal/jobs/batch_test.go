@@ -32,7 +32,7 @@ type gathering struct{ result chan []ref }
 
 func gather(ctx context.Context, b *batcher, n int) gathering {
 	g := gathering{make(chan []ref, 1)}
-	go func() { g.result <- b.gather(ctx, n, linger) }()
+	go func() { g.result <- b.gather(ctx, n, linger, func() {}) }()
 	return g
 }
 

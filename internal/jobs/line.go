@@ -6,7 +6,7 @@ import (
 )
 
 // line is the bundles that are ready to be gathered: by their jobs' priority, and of one
-// priority first come, first served. Its owner locks it.
+// priority first come, first served, but for what arrange has moved. Its owner locks it.
 type line struct {
 	queues [leastUrgent + 1]queue // by priority
 	length int
@@ -18,7 +18,7 @@ const leastUrgent = 4
 
 // queue is the bundles of one priority.
 type queue struct {
-	again []ref // put back; they go first
+	again []ref // put back; they go first, the last of them before the others
 	fresh []ref
 	// arranged is how many of fresh, from the front, stand where arrange has put them.
 	arranged int
@@ -36,14 +36,9 @@ func (l *line) push(r ref) {
 
 // putBack lets bundles stand at the front again.
 func (l *line) putBack(refs []ref) {
-	var begin [len(l.queues)][]ref
-	for _, r := range refs {
-		begin[urgency(r)] = append(begin[urgency(r)], r)
-	}
-	for p, some := range begin {
-		if len(some) > 0 {
-			l.queues[p].again = append(some, l.queues[p].again...)
-		}
+	for _, r := range slices.Backward(refs) {
+		q := &l.queues[urgency(r)]
+		q.again = append(q.again, r)
 	}
 	l.length += len(refs)
 }
@@ -52,31 +47,26 @@ func (l *line) putBack(refs []ref) {
 func (l *line) take(accept func(ref) bool) {
 	for p := range l.queues {
 		q := &l.queues[p]
-		var again, fresh int
-		q.again, again = handOut(q.again, accept)
-		l.length -= again
-		if len(q.again) > 0 {
-			return
+		for len(q.again) > 0 {
+			last := len(q.again) - 1
+			if !accept(q.again[last]) {
+				return
+			}
+			q.again[last] = ref{}
+			q.again = q.again[:last]
+			l.length--
 		}
-		q.fresh, fresh = handOut(q.fresh, accept)
-		l.length -= fresh
-		q.arranged = max(q.arranged-fresh, 0)
-		if len(q.fresh) > 0 {
-			return
+		for len(q.fresh) > 0 {
+			if !accept(q.fresh[0]) {
+				return
+			}
+			q.fresh[0] = ref{}
+			q.fresh = q.fresh[1:]
+			q.arranged = max(q.arranged-1, 0)
+			l.length--
 		}
+		q.again, q.fresh = nil, nil // they may have been very long
 	}
-}
-
-// handOut is what is left of refs, and how many were accepted.
-func handOut(refs []ref, accept func(ref) bool) (rest []ref, n int) {
-	for n < len(refs) && accept(refs[n]) {
-		n++
-	}
-	clear(refs[:n])
-	if n == len(refs) {
-		return nil, n // it may have been very long
-	}
-	return refs[n:], n
 }
 
 // stretch is a part of the line that is to be arranged.
@@ -106,17 +96,18 @@ func (l *line) ahead(n, worth, most int) (s stretch) {
 }
 
 // arrange orders a stretch that ahead has named, since when nothing was taken, by bundle, and
-// lets all bundles of a user stand with the first. users are by bundle; whoever is missing
-// there stands alone.
+// lets the bundles of a user stand with the first, runMost at a time. users are by bundle;
+// whoever is missing there stands alone.
 func (l *line) arrange(s stretch, users map[int64]int64) {
 	type ranked struct {
 		ref
-		first int // where the first bundle of the user stands
+		first int // where the first of its run stands
 	}
+	type run struct{ first, length int }
 	q := &l.queues[s.priority]
 	part := q.fresh[q.arranged : q.arranged+len(s.bundles)]
 	slices.SortFunc(part, func(a, b ref) int { return cmp.Compare(a.bundle, b.bundle) })
-	first := make(map[int64]int, len(users))
+	runs := make(map[int64]run, len(users))
 	order := make([]ranked, len(part))
 	for i, r := range part {
 		order[i] = ranked{r, i}
@@ -124,11 +115,13 @@ func (l *line) arrange(s stretch, users map[int64]int64) {
 		if !known {
 			continue
 		}
-		if at, seen := first[user]; seen {
-			order[i].first = at
-		} else {
-			first[user] = i
+		of, begun := runs[user]
+		if !begun || of.length == runMost {
+			of = run{first: i}
 		}
+		of.length++
+		runs[user] = of
+		order[i].first = of.first
 	}
 	slices.SortStableFunc(order, func(a, b ranked) int { return cmp.Compare(a.first, b.first) })
 	for i := range order {
@@ -136,3 +129,7 @@ func (l *line) arrange(s stretch, users map[int64]int64) {
 	}
 	q.arranged += len(part)
 }
+
+// runMost is how many bundles of one user are brought together. Requests that are full of one
+// user would wait for each other.
+const runMost = 100

@@ -63,8 +63,7 @@ func (l *loop) run(ctx, hard, last context.Context) {
 			return
 		case places <- struct{}{}:
 		}
-		l.lookAhead(ctx)
-		refs := l.batcher.gather(ctx, l.worth(), lingerBesides(len(places)-1))
+		refs := l.batcher.gather(ctx, l.worth(), lingerBesides(len(places)-1), func() { l.lookAhead(ctx) })
 		if refs == nil {
 			return
 		}
@@ -77,7 +76,7 @@ func (l *loop) run(ctx, hard, last context.Context) {
 
 // lookAhead brings bundles of one user together where very many wait, as in an import: in one
 // request they move the user's profile on once, and Amplitude is told in their order what they
-// set. If that fails they fly as they stand.
+// set. If that fails, nobody's bundles are brought together.
 func (l *loop) lookAhead(ctx context.Context) {
 	if l.cfg.Mode != Deliver {
 		return
@@ -86,7 +85,7 @@ func (l *loop) lookAhead(ctx context.Context) {
 	if len(s.bundles) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, statementTimeout, errSlowStatement)
+	bounded, cancel := context.WithTimeoutCause(ctx, lookAheadPatience, errSlowStatement)
 	defer cancel()
 	users := make(map[int64]int64, len(s.bundles))
 	var batch pgx.Batch
@@ -99,11 +98,16 @@ func (l *loop) lookAhead(ctx context.Context) {
 		})
 		return err
 	})
-	if err := l.store.pool.SendBatch(ctx, &batch).Close(); err != nil && ctx.Err() == nil {
-		l.cfg.Logger.WarnContext(ctx, "cannot look ahead; bundles go out in the order in which they came", "bundles", len(s.bundles), "error", err)
+	if err := l.store.pool.SendBatch(bounded, &batch).Close(); err != nil && ctx.Err() == nil {
+		l.cfg.Logger.WarnContext(ctx, "cannot look whose the bundles are that wait; they go out in the order of their ids",
+			"bundles", len(s.bundles), "error", err)
+		clear(users)
 	}
 	l.batcher.arrange(s, users)
 }
+
+// lookAheadPatience is how long everything waits to be brought into a better order.
+const lookAheadPatience = 2 * time.Second
 
 // lingerBesides is how long a batch waits for company: with few requests under way a bundle
 // goes out almost at once, and beside many it can wait to fill one.

@@ -75,13 +75,13 @@ func TestAStepWhileAJobIsPutOffMovesNothing(t *testing.T) {
 			JobRow: &rivertype.JobRow{ID: id, Attempt: 1}, Args: Args{BundleIDs: []int64{1}},
 		})
 	}()
-	b.postpone(&item{job: b.gather(t.Context(), 1, time.Second)[0].job}, midnight)
+	b.postpone(&item{job: b.gather(t.Context(), 1, time.Second, func() {})[0].job}, midnight)
 	var snooze *river.JobSnoozeError
 	require.ErrorAs(t, <-result, &snooze)
 	require.InDelta(t, 2*time.Hour, snooze.Duration, float64(time.Second))
 
 	clock.learn(now, now, midnight.Add(time.Minute)) // the day ends in one step
-	b.admit(id, 2, 1, numbered(1, 1))                   // and the job was taken for lost, and claimed once more
+	b.admit(id, 2, 1, numbered(1, 1))                // and the job was taken for lost, and claimed once more
 	later, exec := time.Now().Add(snooze.Duration), driver{riverpgxv5.New(h.pool), besideOthers(h.pool), b, clock, &polls{}}.GetExecutor()
 	_, err := exec.JobSetStateIfRunningMany(t.Context(), &riverdriver.JobSetStateIfRunningManyParams{
 		ID: []int64{id}, Attempt: make([]*int, 1), ErrData: make([][]byte, 1), FinalizedAt: make([]*time.Time, 1),

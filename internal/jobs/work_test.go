@@ -62,7 +62,7 @@ func TestWorkReturnsWhenEveryBundleIsSettled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBatcher(10)
 		result := work(t.Context(), b, 1, 11, 12)
-		refs := b.gather(t.Context(), 2, time.Second)
+		refs := b.gather(t.Context(), 2, time.Second, func() {})
 		require.Len(t, refs, 2)
 		b.settle(&item{job: refs[0].job})
 		synctest.Wait()
@@ -78,7 +78,7 @@ func TestWorkGivesAJobBackUntilItsFirstWaitingBundleIsDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBatcher(10)
 		result := work(t.Context(), b, 1, 11, 12, 13)
-		refs := b.gather(t.Context(), 3, time.Second)
+		refs := b.gather(t.Context(), 3, time.Second, func() {})
 		b.postpone(&item{job: refs[0].job}, time.Now().Add(time.Minute))
 		b.postpone(&item{job: refs[1].job}, time.Now().Add(30*time.Second))
 		b.settle(&item{job: refs[2].job})
@@ -93,7 +93,7 @@ func TestWorkDoesNotSnoozeIntoThePast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBatcher(10)
 		result := work(t.Context(), b, 1, 11)
-		refs := b.gather(t.Context(), 1, time.Second)
+		refs := b.gather(t.Context(), 1, time.Second, func() {})
 		b.postpone(&item{job: refs[0].job}, time.Now().Add(-time.Minute))
 		var snooze *river.JobSnoozeError
 		require.ErrorAs(t, <-result, &snooze)
