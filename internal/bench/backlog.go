@@ -14,33 +14,39 @@ import (
 
 // backlogs are how fast a worker that has just started drains the first of few and of many that wait, of the same users.
 // The same part of both is measured, and one that leaves more behind than a worker holds, so that both have as much under
-// way at its end: half of the smallest, and nearly all of the one before.
-func (b *bench) backlogs(ctx context.Context, _ int) error {
+// way at its end: half of the smallest, and nearly all of the one before. The smallest, which takes a second, is drained
+// before and after each of the others, and its mean compared.
+func (b *bench) backlogs(ctx context.Context, round int) error {
 	columns := figures.Columns{Title: "The first that wait, 1 a call", Ours: "of many", Against: "of few"}
 	sizes := b.sizes.waiting
 	shop := workload.Shop{Name: "backlog", Orders: sizes[0]}
 	nearly := func(n int) int { return n / 10 * 9 }
-	for round := range b.sizes.few {
-		var before backlog
-		var first float64
-		for i, waiting := range sizes {
-			b.say("  %d waiting, round %d", waiting, round+1)
-			parts := []int{sizes[0] / 2, nearly(sizes[max(i-1, 0)]), nearly(sizes[min(i, len(sizes)-2)])}
-			all, err := b.drainFirst(ctx, shop, waiting, parts)
-			if err != nil {
-				return err
-			}
-			if i == 0 {
-				first, before = all.rates[0], all
-				continue
-			}
-			b.compare(backlogFigure(columns, waiting, sizes[0], parts[0]), all.rates[0], first, "")
-			if i > 1 {
-				b.compare(backlogFigure(columns, waiting, sizes[i-1], parts[1]), all.rates[1], before.rates[2], "")
-			}
-			b.noteMemory(memoryFigure(columns, waiting), all.memory)
-			before = all
+	half := sizes[0] / 2
+	first := func(waiting int, parts ...int) (backlog, error) {
+		b.say("  %d waiting, round %d", waiting, round+1)
+		return b.drainFirst(ctx, shop, waiting, append([]int{half}, parts...))
+	}
+	few, err := first(sizes[0])
+	if err != nil {
+		return err
+	}
+	var before backlog
+	for i, waiting := range sizes[1:] {
+		parts := []int{nearly(sizes[i]), nearly(sizes[min(i+1, len(sizes)-2)])}
+		many, err := first(waiting, parts...)
+		if err != nil {
+			return err
 		}
+		again, err := first(sizes[0])
+		if err != nil {
+			return err
+		}
+		b.compare(backlogFigure(columns, waiting, sizes[0], half), many.rates[0], (few.rates[0]+again.rates[0])/2, "")
+		if i > 0 {
+			b.compare(backlogFigure(columns, waiting, sizes[i], parts[0]), many.rates[1], before.rates[2], "")
+		}
+		b.noteMemory(memoryFigure(columns, waiting), many.memory)
+		few, before = again, many
 	}
 	return nil
 }

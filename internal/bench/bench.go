@@ -17,9 +17,11 @@ type sizes struct {
 	drain   int           // bundles that wait, on both sides and however they were enqueued
 	vary    int           // the same, where one thing is varied
 	commit  time.Duration // of each producer on each number of connections
+	turns   int           // of all producers in a round, where there is a budget
 	moving  bool          // also drain orders that each change a trait
 	pairs   int           // transactions compared one by one
 	steady  time.Duration
+	beside  int // bundles, in packs, that wait beside a steady rate; 0 leaves that out
 	idle    time.Duration
 	waiting []int         // backlogs that are compared with the first
 	sustain time.Duration // enqueuing and draining at once; River gets a fifth of it
@@ -31,12 +33,12 @@ type sizes struct {
 
 var (
 	full = sizes{
-		rounds: 5, few: 3, moving: true, drain: 60_000, vary: 30_000, commit: 2 * time.Second, pairs: 500,
-		steady: 20 * time.Second, idle: 20 * time.Second, waiting: []int{10_000, 100_000, 1_000_000},
+		rounds: 5, few: 3, moving: true, drain: 60_000, vary: 30_000, commit: 2 * time.Second, turns: 4, pairs: 500,
+		steady: 20 * time.Second, beside: 200_000, idle: 20 * time.Second, waiting: []int{10_000, 100_000, 1_000_000},
 		sustain: 5 * time.Minute, outage: 30 * time.Second, overdue: 300_000, soak: 30 * time.Minute, bench: "1s",
 	}
 	quick = sizes{
-		rounds: 3, few: 1, drain: 30_000, vary: 10_000, commit: 300 * time.Millisecond, pairs: 100,
+		rounds: 3, few: 1, drain: 30_000, vary: 10_000, commit: 300 * time.Millisecond, turns: 1, pairs: 100,
 		steady: 4 * time.Second, idle: 5 * time.Second, waiting: []int{10_000, 20_000},
 		sustain: 10 * time.Second, outage: 5 * time.Second, overdue: 20_000, soak: 30 * time.Second, bench: "100ms",
 	}

@@ -27,11 +27,14 @@ type commitTimes struct {
 }
 
 // lag is the time from a commit to the arrival of its event, in ms.
-type lag struct{ p50, p99 float64 }
+type lag struct {
+	p50, p99 float64
+	waiting  int // jobs when the last of them was committed
+}
 
-// steady commits orders at a steady rate for a while and asks the endpoint when their events came. One machine, one
-// clock.
-func (h *house) steady(ctx context.Context, p producer, d time.Duration) (l lag, err error) {
+// steady commits orders at a steady rate for a while, beside a number of others that were imported before, and asks the
+// endpoint when their events came. One machine, one clock.
+func (h *house) steady(ctx context.Context, p producer, d time.Duration, imported int) (l lag, err error) {
 	if err := h.fresh(ctx); err != nil {
 		return l, err
 	}
@@ -41,6 +44,9 @@ func (h *house) steady(ctx context.Context, p producer, d time.Duration) (l lag,
 		return l, err
 	}
 	defer pool.Close()
+	if err := h.loadBulk(ctx, workload.Shop{Name: "import", Orders: max(imported, 1)}, 0, imported); err != nil {
+		return l, err
+	}
 	worker, err := launch(ctx, 1, h.startWorker)
 	if err != nil {
 		return l, err
@@ -70,6 +76,9 @@ func (h *house) steady(ctx context.Context, p producer, d time.Duration) (l lag,
 	if err := group.Wait(); err != nil {
 		return l, err
 	}
+	if err := h.ours.pool.QueryRow(ctx, query("waiting"), max(imported, 1)).Scan(&l.waiting); err != nil {
+		return l, err
+	}
 	if _, err := h.ours.awaitDrained(ctx, worker); err != nil {
 		return l, err
 	}
@@ -83,7 +92,8 @@ func (h *house) steady(ctx context.Context, p producer, d time.Duration) (l lag,
 	if _, err := worker.stop(); err != nil {
 		return l, err
 	}
-	return lag{figures.Percentile(lags, 50), figures.Percentile(lags, 99)}, nil
+	l.p50, l.p99 = figures.Percentile(lags, 50), figures.Percentile(lags, 99)
+	return l, nil
 }
 
 // lags are sorted, in ms.
@@ -105,19 +115,35 @@ func (h *house) lags(ctx context.Context, committed map[string]time.Time) ([]flo
 	return lags, nil
 }
 
-// latencies are the lag of a steady trickle.
+// latencies are the lag of a steady trickle, alone and beside an import.
 func (b *bench) latencies(ctx context.Context, _ int) error {
 	_, ours, _, _, err := b.producers()
 	if err != nil {
 		return err
 	}
-	l, err := b.steady(ctx, ours, b.sizes.steady)
+	l, err := b.steady(ctx, ours, b.sizes.steady, 0)
 	if err != nil {
 		return err
 	}
 	part := figures.Columns{Title: "Commit to request, 200/s", Ours: "waybill"}
 	b.note(figures.Figure{ID: "lag_p50", Part: part, What: "p50, ms", Unit: "ms", Limit: atMost(80)}, l.p50)
 	b.note(figures.Figure{ID: "lag_p99", Part: part, What: "p99, ms", Unit: "ms", Limit: atMost(250)}, l.p99)
+	if b.sizes.beside == 0 {
+		return nil
+	}
+	const besides = 5 * time.Second
+	if l, err = b.steady(ctx, ours, besides, b.sizes.beside); err != nil {
+		return err
+	}
+	p50 := figures.Figure{ID: "lag_import_p50", Part: part, What: "beside an import, p50, ms", Unit: "ms"}
+	p99 := figures.Figure{ID: "lag_import_p99", Part: part, What: "beside an import, p99, ms", Unit: "ms"}
+	if l.waiting < b.sizes.beside/perCall/20 {
+		b.absent(p50, "the import was over too soon")
+		b.absent(p99, "the import was over too soon")
+		return nil
+	}
+	b.note(p50, l.p50)
+	b.note(p99, l.p99)
 	return nil
 }
 

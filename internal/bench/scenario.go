@@ -28,9 +28,9 @@ func oneRound(sizes) int     { return 1 }
 // scenarios in the order of the table, the most important first.
 var scenarios = []scenario{
 	{"drain", "drains beside stock River", true, manyRounds, takes(70, 24), (*bench).drains},
-	{"enqueue", "business transactions", true, manyRounds, takes(45, 8), (*bench).enqueues},
+	{"enqueue", "business transactions", true, manyRounds, takes(75, 8), (*bench).enqueues},
 	{"bulk", "bulk calls", false, manyRounds, takes(20, 4), (*bench).bulks},
-	{"steady", "200 a second", true, fewRounds, takes(24, 7), (*bench).latencies},
+	{"steady", "200 a second", true, fewRounds, takes(55, 7), (*bench).latencies},
 	{"idle", "an idle worker", true, fewRounds, takes(50, 17), (*bench).idles},
 	{"latency", "slower and faster endpoints", false, fewRounds, takes(50, 20), (*bench).endpoints},
 	{"failing", "refused bundles", false, fewRounds, takes(40, 15), (*bench).failures},
@@ -38,7 +38,7 @@ var scenarios = []scenario{
 	{"payload", "payload sizes", false, fewRounds, takes(75, 25), (*bench).payloads},
 	{"workers", "one, two and four workers", false, fewRounds, takes(60, 18), (*bench).fleets},
 	{"pooler", "a pooler in transaction mode", false, fewRounds, takes(25, 10), (*bench).poolers},
-	{"backlog", "long queues", false, oneRound, takes(300, 25), (*bench).backlogs},
+	{"backlog", "long queues", false, fewRounds, takes(105, 25), (*bench).backlogs},
 	{"cleaner", "removing completed jobs meanwhile", false, fewRounds, takes(40, 12), (*bench).cleaners},
 	{"outage", "an outage and its end", false, fewRounds, takes(75, 20), (*bench).outages},
 	{"sustained", "enqueuing and draining at once", false, oneRound, takes(740, 50), (*bench).sustained},

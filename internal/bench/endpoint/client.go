@@ -19,7 +19,7 @@ func (c Client) Counts(ctx context.Context) (counts Counts, err error) {
 	return counts, c.do(ctx, http.MethodGet, "/counts", nil, &counts)
 }
 
-// Arrivals asks when single events arrived, the first 100,000.
+// Arrivals asks when single events arrived, the first 500,000.
 func (c Client) Arrivals(ctx context.Context) (arrivals []Arrival, err error) {
 	return arrivals, c.do(ctx, http.MethodGet, "/arrivals", nil, &arrivals)
 }

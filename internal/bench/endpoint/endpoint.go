@@ -47,7 +47,7 @@ type Behaviour struct {
 
 const (
 	// maxArrivals bounds what is kept for questions about single events.
-	maxArrivals = 100_000
+	maxArrivals = 500_000
 	// maxBody is what the batch API takes: https://amplitude.com/docs/apis/analytics/batch-event-upload
 	maxBody = 20_000_000
 	// maxUnread bounds the bytes that are kept, as they came, until they are read.
