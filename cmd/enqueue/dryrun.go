@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"net/http"
 	"strings"
@@ -37,7 +38,7 @@ func (p *program) preview(ctx context.Context, s settings.Settings, in input) er
 	if err != nil {
 		return err
 	}
-	door := &rehearsal{program: p, plan: plan, requests: requests, instanceLevel: s.InstanceLevel, left: requestsShown}
+	door := &rehearsal{program: p, plan: plan, requests: requests, instanceLevel: s.InstanceLevel, left: requestsShown, keys: keys{}}
 	if p.json {
 		door.left = 0 // standard output is for the summary
 	} else {
@@ -54,12 +55,36 @@ type rehearsal struct {
 	requests      *requests
 	instanceLevel bool
 	left          int // requests to print
+	keys          keys
+}
+
+// keys are the action keys that a dry run has seen, as hashes, up to keysMost: 32 MB or so.
+type keys map[uint64]struct{}
+
+const keysMost = 1 << 20
+
+var keySeed = maphash.MakeSeed()
+
+// isNew says that a key was not seen before, and notes it.
+func (k keys) isNew(key string) bool {
+	hash := maphash.String(keySeed, key)
+	if _, seen := k[hash]; seen {
+		return false
+	}
+	if len(k) < keysMost {
+		k[hash] = struct{}{}
+	}
+	return true
 }
 
 // Enqueue implements importer.Door.
 func (r *rehearsal) Enqueue(ctx context.Context, bundles []importer.Bundle) ([]importer.Answer, error) {
 	answers := make([]importer.Answer, len(bundles))
 	for i, b := range bundles {
+		if !r.keys.isNew(b.Key) {
+			answers[i] = importer.Answer{Outcome: importer.Duplicate}
+			continue
+		}
 		answers[i] = importer.Answer{Outcome: importer.Valid}
 		unseen := r.json || r.left == 0 && !r.all
 		if unseen && r.plan == nil {

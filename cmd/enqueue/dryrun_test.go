@@ -85,7 +85,7 @@ func TestADryRunOfAFileChecksEveryLine(t *testing.T) {
 		require.NotContains(t, requests[i], "api_key")
 	}
 	require.Contains(t, got.stderr, "line 651 refused")
-	require.Contains(t, got.stderr, "  valid           698\n  rejected          1\n  blank             1\n")
+	require.Contains(t, got.stderr, "  valid           698\n  duplicate         0\n  rejected          1\n  blank             1\n")
 
 	require.Len(t, decodeRequests(t, dryRun(t, nil, "", path, "--all").stdout), 698)
 
@@ -93,6 +93,19 @@ func TestADryRunOfAFileChecksEveryLine(t *testing.T) {
 	require.Len(t, summary, 1, "with --json standard output is the summary alone")
 	require.Equal(t, 698.0, summary[0]["valid"])
 	require.Equal(t, true, summary[0]["dry_run"])
+}
+
+// A key names one action, and the second line that has it would change nothing.
+func TestADryRunFindsKeysThatStandTwiceInAFile(t *testing.T) {
+	t.Parallel()
+	lines := orders(700) // more than one batch
+	lines[1], lines[699] = lines[0], lines[0]
+
+	got := dryRun(t, nil, text(lines), "-", "--all")
+
+	require.Equal(t, exitOK, got.code)
+	require.Len(t, decodeRequests(t, got.stdout), 698)
+	require.Contains(t, got.stderr, "  valid           698\n  duplicate         2\n")
 }
 
 func TestADryRunFollowsTheWorkersSettings(t *testing.T) {

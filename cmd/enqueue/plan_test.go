@@ -23,7 +23,7 @@ func TestADryRunHoldsLinesAgainstThePlan(t *testing.T) {
 	require.Equal(t, map[string]any{"branch": "main", "source": "reference", "version": "1.0"}, requests[0]["events"].([]any)[0].(map[string]any)["plan"])
 	require.Contains(t, got.stderr, "line 2 refused")
 	require.Contains(t, got.stderr, "plan: search_performed: resultz is not in the plan")
-	require.Contains(t, got.stderr, "  valid             1\n  rejected          1\n")
+	require.Contains(t, got.stderr, "  valid             1\n  duplicate         0\n  rejected          1\n")
 
 	require.Contains(t, dryRun(t, []string{"ANALYTICS_PLAN=" + planFile}, line("b", `, "resultz": 1`)+"\n", "-", "--json").stdout, `"rejected":1`, "unseen lines are checked too")
 }

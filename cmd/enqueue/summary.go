@@ -43,7 +43,7 @@ type row struct {
 // rows are the parts that the lines add up from.
 func (job *importing) rows(so importer.Summary) []row {
 	if job.dryRun {
-		return []row{{"valid", so.Valid}, {"rejected", so.Rejected}, {"blank", so.Blank}}
+		return []row{{"valid", so.Valid}, {"duplicate", so.Duplicate}, {"rejected", so.Rejected}, {"blank", so.Blank}}
 	}
 	return []row{
 		{"queued", so.Queued}, {"duplicate", so.Duplicate}, {"rejected", so.Rejected},
