@@ -4,6 +4,7 @@
 // The story of a bundle, file by file:
 //
 //	work.go     River hands over a job; its bundles wait in the batcher
+//	line.go     who comes next: single bundles before packs, a user's together
 //	batch.go    waiting bundles are gathered into a flight
 //	prepare.go  one transaction reads them, decides and writes the request down
 //	planned.go  the tracking plan, if there is one, has its say
