@@ -58,7 +58,7 @@ type rehearsal struct {
 	keys          keys
 }
 
-// keys are the action keys that a dry run has seen, as hashes, up to keysMost: 32 MB or so.
+// keys are the action keys that a dry run has seen, as hashes, up to keysMost of them.
 type keys map[uint64]struct{}
 
 const keysMost = 1 << 20

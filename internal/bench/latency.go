@@ -44,7 +44,7 @@ func (h *house) steady(ctx context.Context, p producer, d time.Duration, importe
 		return l, err
 	}
 	defer pool.Close()
-	if err := h.loadBulk(ctx, workload.Shop{Name: "import", Orders: max(imported, 1)}, 0, imported); err != nil {
+	if err := h.loadBulk(ctx, workload.Shop{Name: "import", Orders: imported}, 0, imported); err != nil {
 		return l, err
 	}
 	worker, err := launch(ctx, 1, h.startWorker)
@@ -76,7 +76,7 @@ func (h *house) steady(ctx context.Context, p producer, d time.Duration, importe
 	if err := group.Wait(); err != nil {
 		return l, err
 	}
-	if err := h.ours.pool.QueryRow(ctx, query("waiting"), max(imported, 1)).Scan(&l.waiting); err != nil {
+	if err := h.ours.pool.QueryRow(ctx, query("waiting"), imported).Scan(&l.waiting); err != nil {
 		return l, err
 	}
 	if _, err := h.ours.awaitDrained(ctx, worker); err != nil {

@@ -284,8 +284,8 @@ func (b *batcher) arrange(s stretch, users map[int64]int64) {
 	b.line.arrange(s, users)
 }
 
-// How far the line is looked through for bundles of one user. Single bundles never stand in a
-// line so long, only those of packs do.
+// How far the line is looked through for bundles of one user. It is so long only where packs
+// wait, unless ANALYTICS_CONCURRENCY was raised.
 const (
 	lookAheadFrom = 4 * batchMost
 	lookAheadMost = 20 * batchMost
