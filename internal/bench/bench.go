@@ -24,6 +24,7 @@ type sizes struct {
 	beside  int // bundles, in packs, that wait beside a steady rate; 0 leaves that out
 	idle    time.Duration
 	waiting []int         // backlogs that are compared with the first
+	starts  int           // of a worker on each of them in a round
 	sustain time.Duration // enqueuing and draining at once; River gets a fifth of it
 	outage  time.Duration
 	overdue int // completed jobs that the cleaner finds
@@ -34,12 +35,12 @@ type sizes struct {
 var (
 	full = sizes{
 		rounds: 5, few: 3, moving: true, drain: 60_000, vary: 30_000, commit: 2 * time.Second, turns: 4, pairs: 500,
-		steady: 20 * time.Second, beside: 200_000, idle: 20 * time.Second, waiting: []int{10_000, 100_000, 1_000_000},
+		steady: 20 * time.Second, beside: 200_000, idle: 20 * time.Second, waiting: []int{10_000, 100_000, 1_000_000}, starts: 3,
 		sustain: 5 * time.Minute, outage: 30 * time.Second, overdue: 300_000, soak: 30 * time.Minute, bench: "1s",
 	}
 	quick = sizes{
 		rounds: 3, few: 1, drain: 30_000, vary: 10_000, commit: 300 * time.Millisecond, turns: 1, pairs: 100,
-		steady: 4 * time.Second, idle: 5 * time.Second, waiting: []int{10_000, 20_000},
+		steady: 4 * time.Second, idle: 5 * time.Second, waiting: []int{10_000, 20_000}, starts: 1,
 		sustain: 10 * time.Second, outage: 5 * time.Second, overdue: 20_000, soak: 30 * time.Second, bench: "100ms",
 	}
 )

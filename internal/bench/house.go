@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -177,9 +178,11 @@ func (h *house) close() error {
 	return errors.Join(err, os.RemoveAll(h.dir))
 }
 
-// settle makes the next drain begin like every other: statistics fresh, nothing to vacuum.
+// settle makes the next drain begin like every other: statistics fresh, nothing to vacuum, and what the system still had to
+// write is on the disk.
 func (h *house) settle(ctx context.Context, s *side) error {
 	_, err := s.pool.Exec(ctx, "VACUUM (ANALYZE)")
+	syscall.Sync()
 	return err
 }
 

@@ -147,67 +147,99 @@ func (b *bench) latencies(ctx context.Context, _ int) error {
 	return nil
 }
 
+// How long nothing has come when a worker is looked at. Ours asks for jobs less often twice, and then as seldom as ever.
+const (
+	calm  = time.Minute
+	quiet = 2*time.Minute + 5*time.Second
+)
+
 // idles are what a worker takes that has nothing to do, beside a client of River's as it comes: most of both is
-// waking up.
-func (b *bench) idles(ctx context.Context, _ int) error {
-	ours, err := b.idleFor(ctx, b.ours, b.startWorker)
-	if err != nil {
+// waking up. Both are there at the same time.
+func (b *bench) idles(ctx context.Context, _ int) (err error) {
+	if err := b.fresh(ctx); err != nil {
 		return err
 	}
-	stock, err := b.idleFor(ctx, b.stock, b.startStockAsItComes)
-	if err != nil {
-		return err
+	pair := []*idler{{side: b.ours, start: b.startWorker}, {side: b.stock, start: b.startStockAsItComes}}
+	for _, one := range pair {
+		if err := b.countStatements(ctx, one.side, true); err != nil {
+			return err
+		}
+		defer b.countStatements(ctx, one.side, false) //nolint:errcheck // the database is dropped anyway
+		if one.worker, err = one.start(ctx); err != nil {
+			return err
+		}
+		defer one.worker.kill()
 	}
 	part := figures.Columns{Title: "An idle worker", Ours: "waybill", Against: "river"}
-	b.compare(figures.Figure{ID: "idle_cpu", Part: part, What: "% of a core", Unit: "%", Apart: true, Limit: atMost(1)}, ours.cpu, stock.cpu, "")
-	b.compare(figures.Figure{ID: "idle_queries", Part: part, What: "queries/s", Unit: "1/s", Apart: true, Limit: atMost(30)}, ours.queries, stock.queries, "")
+	begun := time.Now()
+	if err := pause(ctx, calm); err != nil {
+		return err
+	}
+	taken, err := b.watch(ctx, pair)
+	if err != nil {
+		return err
+	}
+	soon := figures.Figure{ID: "idle_soon_cpu", Part: part, What: "a minute after the last job, %", Unit: "%", Apart: true}
+	b.compare(soon, taken[0].cpu, taken[1].cpu, "")
+	if err := pause(ctx, time.Until(begun.Add(quiet))); err != nil {
+		return err
+	}
+	if taken, err = b.watch(ctx, pair); err != nil {
+		return err
+	}
+	b.compare(figures.Figure{ID: "idle_cpu", Part: part, What: "% of a core", Unit: "%", Apart: true, Limit: atMost(1)}, taken[0].cpu, taken[1].cpu, "")
+	b.compare(figures.Figure{ID: "idle_queries", Part: part, What: "queries/s", Unit: "1/s", Apart: true, Limit: atMost(30)}, taken[0].queries, taken[1].queries, "")
+	for _, one := range pair {
+		if _, err := one.worker.stop(); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// idler is one side's worker with nothing to do.
+type idler struct {
+	side   *side
+	start  starter
+	worker *process
 }
 
 // idle is what a worker with nothing to do takes.
 type idle struct {
-	cpu     float64 // percent of a core
+	cpu     float64 // percent of a core; 0 if the system does not tell
 	queries float64 // a second
 }
 
-// idleFor measures one side's worker for a while, after the first seconds.
-func (b *bench) idleFor(ctx context.Context, s *side, start func(context.Context) (*process, error)) (i idle, err error) {
-	if err := b.fresh(ctx); err != nil {
-		return i, err
+// watch measures what workers take in the same while.
+func (b *bench) watch(ctx context.Context, all []*idler) (taken []idle, err error) {
+	look := func() (found []idle, err error) {
+		for _, one := range all {
+			cpu, _ := processCPU(one.worker.pid)
+			var statements int64
+			if err := one.side.pool.QueryRow(ctx, query("statements")).Scan(&statements); err != nil {
+				return nil, err
+			}
+			found = append(found, idle{cpu.Seconds() * 100, float64(statements)})
+		}
+		return found, nil
 	}
-	if err := b.countStatements(ctx, s, true); err != nil {
-		return i, err
-	}
-	defer b.countStatements(ctx, s, false) //nolint:errcheck // the database is dropped anyway
-	worker, err := start(ctx)
+	begun := time.Now()
+	before, err := look()
 	if err != nil {
-		return i, err
+		return nil, err
 	}
-	defer worker.kill()
-	const warm = 2 * time.Second
-	if err := pause(ctx, warm); err != nil {
-		return i, err
-	}
-	cpu, known := processCPU(worker.pid)
-	var before, after int64
-	if err := s.pool.QueryRow(ctx, query("statements")).Scan(&before); err != nil {
-		return i, err
-	}
-	begin := time.Now()
 	if err := pause(ctx, b.sizes.idle); err != nil {
-		return i, err
+		return nil, err
 	}
-	cpuThen, _ := processCPU(worker.pid)
-	if err := s.pool.QueryRow(ctx, query("statements")).Scan(&after); err != nil {
-		return i, err
+	after, err := look()
+	if err != nil {
+		return nil, err
 	}
-	took := time.Since(begin).Seconds()
-	i.queries = float64(after-before) / took
-	if known {
-		i.cpu = (cpuThen - cpu).Seconds() / took * 100
+	took := time.Since(begun).Seconds()
+	for i := range all {
+		taken = append(taken, idle{(after[i].cpu - before[i].cpu) / took, (after[i].queries - before[i].queries) / took})
 	}
-	_, err = worker.stop()
-	return i, err
+	return taken, nil
 }
 
 // countStatements switches pg_stat_statements for the connections to come to a side.

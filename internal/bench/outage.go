@@ -43,7 +43,7 @@ func (h *house) outageOf(ctx context.Context, t trial, d time.Duration) (o outag
 		return o, err
 	}
 	defer worker.kill()
-	if err := h.awaitRecorded(ctx, worker, t.n/2); err != nil {
+	if err := h.awaitRecorded(ctx, worker, 0, t.n/2); err != nil {
 		return o, err
 	}
 	var back time.Time

@@ -1,0 +1,2 @@
+-- What a worker has learned of users and groups.
+TRUNCATE waybill.profile;
