@@ -13,32 +13,40 @@ import (
 
 // When River asks for jobs. Polling alone finds them: NOTIFY takes a database-wide lock at
 // commit, and polling also works through a transaction pooler. Most of what an idle worker
-// costs is waking up to ask, so that it asks less often than one that jobs come to; less often
-// still, and the first bundles after a pause would be the slowest hundredth of a stream of them.
+// costs is waking up to ask, so that it asks the less often the longer nothing has come. A
+// worker that has just started asks as if jobs were coming: usually another one has ended.
 const (
 	fetchCooldown = 20 * time.Millisecond
 	busyPoll      = 100 * time.Millisecond
-	idlePoll      = 330 * time.Millisecond // River adds up to a tenth: a bundle waits 363 ms at most
-	idleAfter     = 30 * time.Second       // without a job
+	calmPoll      = 330 * time.Millisecond // the first bundles after a short pause are among the slowest hundredth of a stream
+	quietPoll     = 900 * time.Millisecond // River adds up to a tenth: a bundle waits 990 ms at most
+	calmAfter     = 30 * time.Second       // without a job
+	quietAfter    = 2 * time.Minute        // without a job
 )
 
 // nextPoll is how long after a claim the next one is due.
 func nextPoll(sinceJob time.Duration) time.Duration {
-	if sinceJob < idleAfter {
+	switch {
+	case sinceJob < calmAfter:
 		return busyPoll
+	case sinceJob < quietAfter:
+		return calmPoll
 	}
-	return idlePoll
+	return quietPoll
 }
 
-// polls makes River ask more often than by itself, which is every idlePoll, while jobs come.
-// It owns one timer, which each claim sets anew.
+// polls makes River ask more often than by itself, which is every quietPoll, while jobs come
+// and for a while after. It owns one timer, which each claim sets anew.
 type polls struct {
 	mu      sync.Mutex
 	ask     func()    // makes River claim; nil before it has said how
-	job     time.Time // when jobs were last claimed; zero before the first one
+	job     time.Time // when jobs were last claimed; before the first one when the worker started
 	timer   *time.Timer
 	stopped bool
 }
+
+// newPolls asks as if a job had just come.
+func newPolls() *polls { return &polls{job: time.Now()} }
 
 // claimed notes a claim of n jobs, and sees to the next one unless River's own comes soon
 // enough.
@@ -51,7 +59,7 @@ func (p *polls) claimed(n int) {
 	}
 	wait := nextPoll(now.Sub(p.job))
 	switch {
-	case p.stopped || p.ask == nil || wait >= idlePoll:
+	case p.stopped || p.ask == nil || wait >= quietPoll:
 	case p.timer == nil:
 		p.timer = time.AfterFunc(wait, p.ask)
 	default:

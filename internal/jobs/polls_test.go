@@ -21,20 +21,23 @@ import (
 func TestAWorkerAsksLessOftenWhenNothingComes(t *testing.T) {
 	t.Parallel()
 	for since, want := range map[time.Duration]time.Duration{
-		0:                            busyPoll,
-		time.Second:                  busyPoll,
-		idleAfter - time.Millisecond: busyPoll,
-		idleAfter:                    idlePoll,
-		time.Hour:                    idlePoll,
+		0:                             busyPoll,
+		time.Second:                   busyPoll,
+		calmAfter - time.Millisecond:  busyPoll,
+		calmAfter:                     calmPoll,
+		quietAfter - time.Millisecond: calmPoll,
+		quietAfter:                    quietPoll,
+		time.Hour:                     quietPoll,
 	} {
 		require.Equal(t, want, nextPoll(since), since)
 	}
 }
 
-func TestABundleAfterAPauseGoesOutWithinFourTenthsOfASecond(t *testing.T) {
+func TestABundleAfterAPauseIsClaimedWithinASecond(t *testing.T) {
 	t.Parallel()
-	const jitter = idlePoll / 10 // River's, at most
-	require.LessOrEqual(t, idlePoll+jitter, 400*time.Millisecond)
+	const jitter = quietPoll / 10 // River's, at most
+	require.LessOrEqual(t, quietPoll+jitter, time.Second)
+	require.LessOrEqual(t, calmPoll, 350*time.Millisecond, "after a short one within a third of that")
 }
 
 // riverStandIn claims whenever it is asked to, and by itself like River does.
@@ -46,7 +49,7 @@ type riverStandIn struct {
 }
 
 func newRiverStandIn() *riverStandIn {
-	r := &riverStandIn{polls: &polls{}, ask: make(chan struct{}, 1), came: make(chan int, 1)}
+	r := &riverStandIn{polls: newPolls(), ask: make(chan struct{}, 1), came: make(chan int, 1)}
 	r.polls.ask = func() { r.ask <- struct{}{} }
 	return r
 }
@@ -61,7 +64,7 @@ func (r *riverStandIn) claim() {
 }
 
 func (r *riverStandIn) run(ctx context.Context) {
-	own := time.NewTicker(idlePoll)
+	own := time.NewTicker(quietPoll)
 	defer own.Stop()
 	for {
 		select {
@@ -83,22 +86,29 @@ func TestRiverIsAskedToClaimTenTimesASecondWhileJobsCome(t *testing.T) {
 		defer cancel()
 		go r.run(ctx)
 
-		<-time.After(time.Minute)
-		synctest.Wait()
-		require.Empty(t, r.at, "nothing has come yet")
+		for _, again := range []string{"it has just started", "a job has come"} {
+			before := time.Now()
+			if again == "a job has come" {
+				r.came <- 3
+			}
+			<-time.After(quietAfter + time.Minute)
+			synctest.Wait()
+			gaps := map[time.Duration]int{} // of each rhythm
+			last := before
+			for _, at := range r.at {
+				gaps[nextPoll(last.Sub(before))]++
+				require.LessOrEqual(t, at.Sub(last), nextPoll(last.Sub(before))+quietPoll, again)
+				last = at
+			}
+			require.InDelta(t, calmAfter/busyPoll, gaps[busyPoll], 40, again)
+			require.InDelta(t, (quietAfter-calmAfter)/calmPoll, gaps[calmPoll], 120, again)
+			require.LessOrEqual(t, gaps[quietPoll], int(quietPoll/calmPoll)+1, "for as long as the job took to be claimed")
+			require.InDelta(t, quietAfter, last.Sub(before), float64(2*quietPoll), "then River's own suffices")
+			r.at = nil
+		}
 
-		r.came <- 3
-		before := time.Now()
-		<-time.After(time.Minute)
-		synctest.Wait()
-		require.NotEmpty(t, r.at)
-		last := r.at[len(r.at)-1].Sub(before)
-		require.Greater(t, last, idleAfter-busyPoll)
-		require.Less(t, last, idleAfter+idlePoll+busyPoll, "then it is idle again")
-
-		r.at = nil
 		r.came <- 1
-		<-time.After(idlePoll + busyPoll)
+		<-time.After(quietPoll + busyPoll)
 		synctest.Wait()
 		require.NotEmpty(t, r.at, "and busy again with the next job")
 	})
@@ -113,7 +123,7 @@ func TestEachClaimPutsTheNextOneOff(t *testing.T) {
 		p.claimed(1)
 		<-time.After(busyPoll - time.Millisecond)
 		p.claimed(0) // River's own
-		<-time.After(idleAfter / 2)
+		<-time.After(calmAfter / 2)
 		synctest.Wait()
 		require.Equal(t, []time.Duration{2*busyPoll - time.Millisecond}, asked)
 	})

@@ -88,7 +88,7 @@ func (r *Runner) run(ctx context.Context, until func(context.Context, *loop) err
 		}
 		return err
 	}
-	polls := &polls{}
+	polls := newPolls()
 	defer polls.stop()
 	client, err := r.newClient(l, polls)
 	if err != nil {
@@ -222,7 +222,7 @@ func (r *Runner) newClient(l *loop, polls *polls) (*river.Client[pgx.Tx], error)
 		Queues: map[string]river.QueueConfig{Queue: {
 			MaxWorkers:        r.cfg.Concurrency,
 			FetchCooldown:     fetchCooldown,
-			FetchPollInterval: idlePoll,
+			FetchPollInterval: quietPoll,
 		}},
 		Workers:                     workers,
 		JobTimeout:                  -1,
