@@ -70,11 +70,28 @@ func (e executor) JobSetStateIfRunningMany(ctx context.Context, all *riverdriver
 		e.batcher.ended(all.ID)
 		return nil, nil
 	}
-	rows, err := e.Executor.JobSetStateIfRunningMany(ctx, left)
+	rows, err := e.setState(ctx, left)
 	if err == nil { // else River asks again for all of them
 		e.batcher.ended(all.ID)
 	}
 	return rows, err
+}
+
+// setState looks each job up: a plan that was made while the table was small would read all of it.
+func (e executor) setState(ctx context.Context, jobs *riverdriver.JobSetStateIfRunningManyParams) ([]*rivertype.JobRow, error) {
+	tx, err := e.Executor.Begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // what counts is the commit
+	if err := tx.Exec(ctx, indexedSQL); err != nil {
+		return nil, err
+	}
+	rows, err := tx.JobSetStateIfRunningMany(ctx, jobs)
+	if err != nil {
+		return nil, err
+	}
+	return rows, tx.Commit(ctx)
 }
 
 // due is when a job is due that River puts off, on the database's clock; nil if it does not.

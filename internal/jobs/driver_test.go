@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"waybill/internal/amplitude/amplitudetest"
+	"waybill/migrations"
 )
 
 // asked is an executor of River's that keeps what it is asked to write.
@@ -21,9 +22,22 @@ type asked struct {
 	err    error
 }
 
-func (a *asked) JobSetStateIfRunningMany(_ context.Context, params *riverdriver.JobSetStateIfRunningManyParams) ([]*rivertype.JobRow, error) {
-	a.params = append(a.params, params)
-	return nil, a.err
+func (a *asked) Begin(context.Context) (riverdriver.ExecutorTx, error) {
+	return &askedTx{asked: a}, nil
+}
+
+type askedTx struct {
+	riverdriver.ExecutorTx
+	asked *asked
+}
+
+func (*askedTx) Exec(context.Context, string, ...any) error { return nil }
+func (*askedTx) Commit(context.Context) error               { return nil }
+func (*askedTx) Rollback(context.Context) error             { return nil }
+
+func (a *askedTx) JobSetStateIfRunningMany(_ context.Context, params *riverdriver.JobSetStateIfRunningManyParams) ([]*rivertype.JobRow, error) {
+	a.asked.params = append(a.asked.params, params)
+	return nil, a.asked.err
 }
 
 func TestRiverWritesNothingThatIsWritten(t *testing.T) {
@@ -73,6 +87,31 @@ func TestRiverWritesNothingThatIsWrittenWhenItAsksAgain(t *testing.T) {
 	for _, params := range river.params {
 		require.Equal(t, []int64{2}, params.ID)
 	}
+}
+
+// TestRiverLooksUpTheJobsItEnds: a plan of its statement that was made while the table was empty
+// would read all of it.
+func TestRiverLooksUpTheJobsItEnds(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, amplitudetest.Config{})
+	h.enqueueMany(t, 2)
+	h.exec(t, `UPDATE waybill.river_job SET state = 'running', attempt = 1;
+		CREATE TABLE planned (seqscan text);
+		CREATE FUNCTION planned() RETURNS trigger LANGUAGE plpgsql AS
+			$$ BEGIN INSERT INTO public.planned VALUES (current_setting('enable_seqscan')); RETURN NULL; END $$;
+		CREATE TRIGGER planned AFTER UPDATE ON waybill.river_job EXECUTE FUNCTION planned()`)
+	ids := jobIDs(t, h)
+	now := time.Now()
+	rows, err := h.skewed(t, &databaseClock{}).JobSetStateIfRunningMany(t.Context(), &riverdriver.JobSetStateIfRunningManyParams{
+		ID: ids, Attempt: make([]*int, 2), ErrData: make([][]byte, 2), FinalizedAt: []*time.Time{&now, &now},
+		MetadataDoMerge: make([]bool, 2), MetadataUpdates: make([][]byte, 2), ScheduledAt: make([]*time.Time, 2),
+		State: []rivertype.JobState{"completed", "completed"}, Schema: migrations.Schema,
+	})
+	require.NoError(t, err)
+	require.Len(t, rows, 2)
+	require.Equal(t, "off", ask[string](t, h, "SELECT string_agg(DISTINCT seqscan, ',') FROM public.planned"))
+	require.Equal(t, 2, ask[int](t, h, "SELECT count(*) FROM waybill.river_job WHERE state = 'completed'"))
+	require.Equal(t, "on", ask[string](t, h, "SHOW enable_seqscan"), "and nothing else is planned so")
 }
 
 // A field that River adds would not be passed on.
