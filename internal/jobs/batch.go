@@ -42,6 +42,7 @@ type batcher struct {
 	delayed  []delayedRef
 	kept     int // bytes of payload that bundles were read with which wait again
 	held     map[*heldJob]struct{}
+	packs    int                 // of those held, jobs of packs
 	flying   int                 // bundles in flights
 	written  map[int64]bool      // jobs that River must not write: completed by a record, or another worker's by now
 	putOff   map[int64]time.Time // jobs that River is about to put off, and until when on the database's clock
@@ -72,6 +73,9 @@ func (b *batcher) admit(id int64, attempt, priority int, bundles []int64) *heldJ
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.held[job] = struct{}{}
+	if urgency(job) >= packPriority {
+		b.packs++
+	}
 	for _, bundle := range bundles {
 		b.push(ref{bundle: bundle, job: job})
 	}
@@ -86,8 +90,18 @@ func (b *batcher) admit(id int64, attempt, priority int, bundles []int64) *heldJ
 func (b *batcher) withdraw(job *heldJob) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !job.gone {
+		b.drop(job)
+	}
+}
+
+// drop forgets a job that is held.
+func (b *batcher) drop(job *heldJob) {
 	job.gone = true
 	delete(b.held, job)
+	if urgency(job) >= packPriority {
+		b.packs--
+	}
 }
 
 // ends lists the jobs that end when all of these bundles have their outcome.
@@ -181,8 +195,7 @@ func (b *batcher) close(job *heldJob) {
 func (b *batcher) release(job *heldJob) {
 	if !job.gone {
 		close(job.done)
-		delete(b.held, job)
-		job.gone = true
+		b.drop(job)
 	}
 }
 

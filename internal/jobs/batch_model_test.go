@@ -92,6 +92,28 @@ func shuffle(b *batcher, moves []move) string {
 	return m.check()
 }
 
+// packsHeld says what is wrong with how many packs are held, and of their bundles are in line.
+func (m *shuffleModel) packsHeld() string {
+	waiting, held := 0, 0
+	for _, r := range inLine(m.batcher) {
+		if r.job.priority >= packPriority {
+			waiting++
+		}
+	}
+	if waiting != m.line.packed() {
+		return "the bundles of packs in line are counted wrong"
+	}
+	for job := range m.batcher.held {
+		if job.priority >= packPriority {
+			held++
+		}
+	}
+	if held != m.packs {
+		return "the packs are counted wrong"
+	}
+	return ""
+}
+
 func (m *shuffleModel) make(s move) string {
 	land := func() (ref, bool) {
 		if len(m.flights) == 0 {
@@ -159,9 +181,13 @@ func (m *shuffleModel) make(s move) string {
 	case "reborn":
 		m.reborn()
 	case "withdraw":
-		if held := m.held(); len(held) > 0 {
-			m.forget(held[s.which%len(held)])
-			m.withdraw(held[s.which%len(held)])
+		// Work may find that it is cancelled and that its job has ended at once.
+		if jobs := slices.SortedFunc(maps.Keys(m.jobs), byID); len(jobs) > 0 {
+			job := jobs[s.which%len(jobs)]
+			if !job.gone {
+				m.forget(job)
+			}
+			m.withdraw(job)
 		}
 	case "lose":
 		mine := map[int64]bool{}
@@ -182,9 +208,11 @@ func (m *shuffleModel) make(s move) string {
 // held are the jobs that Work waits on, in order.
 func (m *shuffleModel) held() []*heldJob {
 	held := slices.Collect(maps.Keys(m.batcher.held))
-	slices.SortFunc(held, func(a, b *heldJob) int { return int(a.id - b.id) })
+	slices.SortFunc(held, byID)
 	return held
 }
+
+func byID(a, b *heldJob) int { return int(a.id - b.id) }
 
 // forget takes a job out of the model: nobody waits for its bundles any more.
 func (m *shuffleModel) forget(job *heldJob) { clear(m.jobs[job]) }
@@ -255,5 +283,5 @@ func (m *shuffleModel) check() string {
 	if _, flying := m.counts(); open != len(places) || flying != len(m.flights) {
 		return "the counts are wrong"
 	}
-	return ""
+	return m.packsHeld()
 }

@@ -23,6 +23,11 @@ type claims struct {
 	// isAlone says that no other worker is about. If one has come since, they may wait for
 	// each other's claims for a moment, and no job is taken twice.
 	isAlone func() bool
+	// packs is how many jobs of packs may be taken; River says how many of all.
+	packs func() int
+	// more says that the last claim took as many packs as it might, and not as many jobs as
+	// River asked for, which takes them for the last then.
+	more atomic.Bool
 	// busy says that the last claim found jobs. Else there is nothing to save, and what is
 	// set for a claim of a worker that is alone takes a statement.
 	busy atomic.Bool
@@ -40,19 +45,21 @@ const crowdedFor = time.Minute
 // job's errors are there in number alone, and its arguments are the list of the bundles'
 // ids, without the object around it.
 func (c *claims) fetch(ctx context.Context, params *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
-	claimed, err := c.take(ctx, params)
+	allowed := c.packs()
+	claimed, err := c.take(ctx, params, allowed)
 	if err != nil {
 		return nil, err
 	}
 	c.busy.Store(len(claimed) > 0)
+	c.more.Store(allowed > 0 && len(claimed) < params.MaxToLock && packsAmong(claimed) == allowed)
 	return &riverdriver.JobGetAvailableResult{Jobs: claimed}, nil
 }
 
-func (c *claims) take(ctx context.Context, params *riverdriver.JobGetAvailableParams) ([]*rivertype.JobRow, error) {
+func (c *claims) take(ctx context.Context, params *riverdriver.JobGetAvailableParams, packs int) ([]*rivertype.JobRow, error) {
 	var batch pgx.Batch // one transaction
 	if at := c.crowded.Load(); c.busy.Load() && c.isAlone() && (at == nil || time.Since(*at) > crowdedFor) {
 		batch.Queue(claimAloneLimitsSQL)
-		claimed, err := c.ask(ctx, &batch, claimAloneSQL, params)
+		claimed, err := c.ask(ctx, &batch, claimAloneSQL, params, packs)
 		if ctx.Err() != nil || !isHeldUp(err) {
 			return claimed, err
 		}
@@ -61,12 +68,22 @@ func (c *claims) take(ctx context.Context, params *riverdriver.JobGetAvailablePa
 		batch = pgx.Batch{}
 	}
 	batch.Queue(indexedSQL)
-	return c.ask(ctx, &batch, claimSQL, params)
+	return c.ask(ctx, &batch, claimSQL, params, packs)
+}
+
+// packsAmong counts the jobs of packs.
+func packsAmong(claimed []*rivertype.JobRow) (n int) {
+	for _, job := range claimed {
+		if job.Priority >= packPriority {
+			n++
+		}
+	}
+	return n
 }
 
 // ask sends the batch and, at its end, the statement.
-func (c *claims) ask(ctx context.Context, batch *pgx.Batch, statement string, params *riverdriver.JobGetAvailableParams) (claimed []*rivertype.JobRow, err error) {
-	batch.Queue(statement, params.Queue, params.MaxToLock, params.MaxAttemptedBy, params.ClientID).Query(func(rows pgx.Rows) (err error) {
+func (c *claims) ask(ctx context.Context, batch *pgx.Batch, statement string, params *riverdriver.JobGetAvailableParams, packs int) (claimed []*rivertype.JobRow, err error) {
+	batch.Queue(statement, params.Queue, params.MaxToLock, params.MaxAttemptedBy, params.ClientID, packs).Query(func(rows pgx.Rows) (err error) {
 		claimed, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*rivertype.JobRow, error) {
 			return scanClaimed(row, params.Queue)
 		})

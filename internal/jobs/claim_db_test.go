@@ -2,8 +2,10 @@ package jobs
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -21,14 +23,16 @@ import (
 )
 
 func alone(pool *pgxpool.Pool) *claims {
-	c := &claims{pool: pool, isAlone: func() bool { return true }}
+	c := &claims{pool: pool, isAlone: func() bool { return true }, packs: asManyAsThereAre}
 	c.busy.Store(true)
 	return c
 }
 
 func besideOthers(pool *pgxpool.Pool) *claims {
-	return &claims{pool: pool, isAlone: func() bool { return false }}
+	return &claims{pool: pool, isAlone: func() bool { return false }, packs: asManyAsThereAre}
 }
+
+func asManyAsThereAre() int { return math.MaxInt32 }
 
 // inBothWays runs a test for a worker that is alone and for one that is not.
 func inBothWays(t *testing.T, test func(t *testing.T, h *house, c *claims)) {
@@ -79,6 +83,42 @@ func fetchIDs(ctx context.Context, c *claims, most int) (ids []int64, err error)
 		ids = append(ids, job.ID)
 	}
 	return ids, nil
+}
+
+// TestNoMorePacksAreTakenThanAreWanted, and never more jobs than River has asked for.
+func TestNoMorePacksAreTakenThanAreWanted(t *testing.T) {
+	inBothWays(t, func(t *testing.T, h *house, c *claims) {
+		pack := func() { h.enqueue(t, bought("a:"+rand.Text(), "u"), bought("b:"+rand.Text(), "v")) }
+		for range 5 {
+			pack()
+		}
+		h.enqueueMany(t, 3)
+		packs, singles := jobIDs(t, h)[:5], jobIDs(t, h)[5:]
+		wanted := 0
+		c.packs = func() int { return wanted }
+		take := func(most int) []int64 {
+			t.Helper()
+			ids, err := fetchIDs(t.Context(), c, most)
+			require.NoError(t, err)
+			c.busy.Store(true) // a claim of nothing is not made alone again
+			return ids
+		}
+
+		require.Equal(t, singles[:2], take(2))
+		require.False(t, c.more.Load())
+		wanted = 2
+		require.Equal(t, []int64{singles[2], packs[0]}, take(2), "one pack fits")
+		require.False(t, c.more.Load(), "River asks again by itself")
+		require.Equal(t, packs[1:3], take(10), "two are wanted")
+		require.True(t, c.more.Load())
+		wanted = 0
+		require.Empty(t, take(10))
+		require.False(t, c.more.Load(), "nothing changes until one ends")
+		wanted = 10
+		require.Equal(t, packs[3:4], take(1), "one is asked for")
+		require.Equal(t, packs[4:], take(10))
+		require.False(t, c.more.Load(), "that was the last")
+	})
 }
 
 // TestTheVersionsOfAJobStayOnItsPage: the log then holds of each what differs from the one
@@ -186,7 +226,7 @@ func TestAWorkerThatIsAloneLocksNoJobs(t *testing.T) {
 				Rows    int `json:"Actual Rows"`
 			}
 		}
-		text := ask[string](t, h, "EXPLAIN (ANALYZE, WAL, FORMAT JSON) "+statement, Queue, jobs, 100, "w")
+		text := ask[string](t, h, "EXPLAIN (ANALYZE, WAL, FORMAT JSON) "+statement, Queue, jobs, 100, "w", jobs)
 		require.NoError(t, json.Unmarshal([]byte(text), &plan))
 		require.Equal(t, jobs, plan[0].Plan.Rows)
 		return plan[0].Plan.Records
@@ -273,7 +313,7 @@ func TestAClaimIsBoundedAsAWhole(t *testing.T) {
 
 	var batch pgx.Batch
 	batch.Queue(strings.ReplaceAll(claimAloneLimitsSQL, "'50ms'", "'0'"))
-	_, err := c.ask(t.Context(), &batch, claimAloneSQL, claiming("w", 1))
+	_, err := c.ask(t.Context(), &batch, claimAloneSQL, claiming("w", 1), 1)
 
 	var refused *pgconn.PgError
 	require.ErrorAs(t, err, &refused)
@@ -295,7 +335,7 @@ func TestAJobThatIsCancelledDuringAClaimIsNotTaken(t *testing.T) {
 	var group errgroup.Group
 	group.Go(func() error {
 		var batch pgx.Batch // without limits: what is tested is what comes after the wait
-		claimed, err := alone(h.pool).ask(t.Context(), &batch, claimAloneSQL, claiming("w", 2))
+		claimed, err := alone(h.pool).ask(t.Context(), &batch, claimAloneSQL, claiming("w", 2), 2)
 		if err != nil {
 			return err
 		}

@@ -35,7 +35,9 @@ func (driver) SupportsListener() bool { return false }
 func (driver) PluginInit(*baseservice.Archetype) {}
 
 // PluginPilot implements River's driverPlugin.
-func (d driver) PluginPilot() riverpilot.Pilot { return &pilot{polls: d.polls} }
+func (d driver) PluginPilot() riverpilot.Pilot {
+	return &pilot{polls: d.polls, more: d.claims.more.Load}
+}
 
 // GetExecutor implements riverdriver.Driver.
 func (d driver) GetExecutor() riverdriver.Executor {

@@ -12,9 +12,12 @@ type line struct {
 	length int
 }
 
-// leastUrgent is the last of River's priorities, which begin with 1. The job of a single
-// bundle has 1 and that of a pack 3, so that an import holds up nothing that happens meanwhile.
-const leastUrgent = 4
+// River's priorities begin with 1, which the job of a single bundle has, so that an import
+// holds up nothing that happens meanwhile.
+const (
+	packPriority = 3 // of the job of a pack
+	leastUrgent  = 4 // the last there is
+)
 
 // queue is the bundles of one priority.
 type queue struct {
@@ -24,12 +27,12 @@ type queue struct {
 	arranged int
 }
 
-// urgency is the priority of the bundle's job, within River's.
-func urgency(r ref) int { return min(max(r.job.priority, 0), leastUrgent) }
+// urgency is the job's priority, within River's.
+func urgency(job *heldJob) int { return min(max(job.priority, 0), leastUrgent) }
 
 // push lets a bundle stand at the end.
 func (l *line) push(r ref) {
-	q := &l.queues[urgency(r)]
+	q := &l.queues[urgency(r.job)]
 	q.fresh = append(q.fresh, r)
 	l.length++
 }
@@ -37,7 +40,7 @@ func (l *line) push(r ref) {
 // putBack lets bundles stand at the front again.
 func (l *line) putBack(refs []ref) {
 	for _, r := range slices.Backward(refs) {
-		q := &l.queues[urgency(r)]
+		q := &l.queues[urgency(r.job)]
 		q.again = append(q.again, r)
 	}
 	l.length += len(refs)
@@ -67,6 +70,14 @@ func (l *line) take(accept func(ref) bool) {
 		}
 		q.again, q.fresh = nil, nil // they may have been very long
 	}
+}
+
+// packed is how many bundles of packs stand in line.
+func (l *line) packed() (n int) {
+	for _, q := range l.queues[packPriority:] {
+		n += len(q.again) + len(q.fresh)
+	}
+	return n
 }
 
 // stretch is a part of the line that is to be arranged.

@@ -49,8 +49,8 @@ type polls struct {
 func newPolls() *polls { return &polls{job: time.Now()} }
 
 // claimed notes a claim of n jobs, and sees to the next one unless River's own comes soon
-// enough.
-func (p *polls) claimed(n int) {
+// enough: at once when there is more.
+func (p *polls) claimed(n int, more bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
@@ -58,6 +58,9 @@ func (p *polls) claimed(n int) {
 		p.job = now
 	}
 	wait := nextPoll(now.Sub(p.job))
+	if more {
+		wait = fetchCooldown
+	}
 	switch {
 	case p.stopped || p.ask == nil || wait >= quietPoll:
 	case p.timer == nil:
@@ -83,6 +86,7 @@ func (p *polls) stop() {
 type pilot struct {
 	riverpilot.StandardPilot
 	polls *polls
+	more  func() bool // whether the last claim has left packs that may be claimed soon
 }
 
 // PilotInit implements riverpilot.Pilot.
@@ -97,9 +101,9 @@ func (p *pilot) PilotInit(_ *baseservice.Archetype, params *riverpilot.PilotInit
 func (p *pilot) JobGetAvailable(ctx context.Context, exec riverdriver.Executor, state riverpilot.ProducerState, params *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
 	claimed, err := p.StandardPilot.JobGetAvailable(ctx, exec, state, params)
 	if err != nil {
-		p.polls.claimed(0)
+		p.polls.claimed(0, false)
 		return nil, err
 	}
-	p.polls.claimed(len(claimed.Jobs))
+	p.polls.claimed(len(claimed.Jobs), p.more())
 	return claimed, nil
 }

@@ -37,6 +37,7 @@ func TestABundleAfterAPauseIsClaimedWithinASecond(t *testing.T) {
 	t.Parallel()
 	const jitter = quietPoll / 10 // River's, at most
 	require.LessOrEqual(t, quietPoll+jitter, time.Second)
+	require.Equal(t, quietPoll, (&Runner{cfg: Config{Logger: slog.New(slog.DiscardHandler)}}).riverConfig(nil).Queues[Queue].FetchPollInterval)
 	require.LessOrEqual(t, calmPoll, 350*time.Millisecond, "after a short one within a third of that")
 }
 
@@ -57,9 +58,9 @@ func newRiverStandIn() *riverStandIn {
 func (r *riverStandIn) claim() {
 	select {
 	case n := <-r.came:
-		r.polls.claimed(n)
+		r.polls.claimed(n, false)
 	default:
-		r.polls.claimed(0)
+		r.polls.claimed(0, false)
 	}
 }
 
@@ -120,12 +121,25 @@ func TestEachClaimPutsTheNextOneOff(t *testing.T) {
 		var asked []time.Duration
 		began := time.Now()
 		p := &polls{ask: func() { asked = append(asked, time.Since(began)) }}
-		p.claimed(1)
+		p.claimed(1, false)
 		<-time.After(busyPoll - time.Millisecond)
-		p.claimed(0) // River's own
+		p.claimed(0, false) // River's own
 		<-time.After(calmAfter / 2)
 		synctest.Wait()
 		require.Equal(t, []time.Duration{2*busyPoll - time.Millisecond}, asked)
+	})
+}
+
+func TestWhatAClaimHasLeftIsClaimedNext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asked []time.Duration
+		began := time.Now()
+		p := &polls{ask: func() { asked = append(asked, time.Since(began)) }}
+		p.claimed(1, true)
+		<-time.After(time.Second)
+		synctest.Wait()
+		require.Equal(t, []time.Duration{fetchCooldown}, asked)
 	})
 }
 
@@ -134,11 +148,11 @@ func TestNobodyIsAskedAfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &polls{ask: func() { t.Error("asked after the end") }}
 		p.stop()
-		p.claimed(1) // was under way
+		p.claimed(1, false) // was under way
 		<-time.After(time.Second)
 
 		p = &polls{ask: func() { t.Error("asked after the end") }}
-		p.claimed(1)
+		p.claimed(1, false)
 		p.stop()
 		p.stop()
 		<-time.After(time.Second)

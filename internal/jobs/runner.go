@@ -213,8 +213,16 @@ func (r *Runner) newClient(l *loop, polls *polls) (*river.Client[pgx.Tx], error)
 	if err := river.AddWorkerSafely(workers, &worker{batcher: l.batcher, clock: l.beat.clock}); err != nil {
 		return nil, fmt.Errorf("register the job kind: %w", err)
 	}
-	claims := &claims{pool: r.cfg.Pool, isAlone: l.known.trusted.Load}
-	client, err := river.NewClient(driver{riverpgxv5.New(r.cfg.Pool), claims, l.batcher, l.beat.clock, polls}, &river.Config{
+	claims := &claims{pool: r.cfg.Pool, isAlone: l.known.trusted.Load, packs: l.batcher.packsWanted}
+	client, err := river.NewClient(driver{riverpgxv5.New(r.cfg.Pool), claims, l.batcher, l.beat.clock, polls}, r.riverConfig(workers))
+	if err != nil {
+		return nil, fmt.Errorf("configure River: %w", err)
+	}
+	return client, nil
+}
+
+func (r *Runner) riverConfig(workers *river.Workers) *river.Config {
+	return &river.Config{
 		ID:          r.worker,
 		Schema:      migrations.Schema,
 		PollOnly:    true,
@@ -235,11 +243,7 @@ func (r *Runner) newClient(l *loop, polls *polls) (*river.Client[pgx.Tx], error)
 			r.cfg.Logger.ErrorContext(ctx, "job failed, and will be tried again", "job_id", job, "error", err)
 		}},
 		Logger: riverLogger(r.cfg.Logger),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("configure River: %w", err)
 	}
-	return client, nil
 }
 
 // riverLogger keeps River's chatter out and its warnings in.
