@@ -85,7 +85,7 @@ func (e executor) setState(ctx context.Context, jobs *riverdriver.JobSetStateIfR
 	if err != nil {
 		return nil, err
 	}
-	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // what counts is the commit
+	defer tx.Rollback(ctx) //nolint:errcheck // what counts is the commit
 	if err := tx.Exec(ctx, indexedSQL); err != nil {
 		return nil, err
 	}
